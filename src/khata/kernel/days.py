@@ -1,0 +1,89 @@
+"""Days and half-open periods as numbers: day 0 is 1970-01-01, month 0 is January 1970."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+
+from khata.kernel.quantities import Int64
+
+_EPOCH = dt.date(1970, 1, 1)
+
+
+def day_number(day: dt.date) -> int:
+    return (day - _EPOCH).days
+
+
+def date_of(day: int) -> dt.date:
+    return _EPOCH + dt.timedelta(days=int(day))
+
+
+def month_number(day: dt.date) -> int:
+    return (day.year - 1970) * 12 + day.month - 1
+
+
+def month_start(month: int) -> dt.date:
+    return dt.date(1970 + month // 12, month % 12 + 1, 1)
+
+
+def months_of(days: Int64) -> Int64:
+    """Month number of each day number."""
+    if not days.size:
+        return days
+    low, high = int(days.min()), int(days.max())
+    if high - low > days.size + 400:
+        return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    # Calendar arithmetic is dear; the days of a crowd of bills lie close together, so it is done once a day.
+    table = np.arange(low, high + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    return np.asarray(table[days - low], np.int64)
+
+
+def first_days(months: Int64) -> Int64:
+    """Day number on which each month begins."""
+    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """Half-open days [start, end)."""
+
+    start: dt.date
+    end: dt.date
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise ValueError(f"a period ends after it starts; {self.start} to {self.end} does not")
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.start).days
+
+    def __contains__(self, day: dt.date) -> bool:
+        return self.start <= day < self.end
+
+    def __str__(self) -> str:
+        return f"{self.start}..{self.end}"
+
+
+@dataclass(frozen=True)
+class Season:
+    """Days of every year from (month, day) to before (month, day); may cross the new year."""
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+
+    def covers(self, day: dt.date) -> bool:
+        at = (day.month, day.day)
+        if self.start < self.end:
+            return self.start <= at < self.end
+        return at >= self.start or at < self.end
+
+
+def season_days(season: Season, starts: Int64, ends: Int64) -> Int64:
+    """How many days of each period [start, end) lie in the season."""
+    if not starts.size:
+        return np.zeros(0, np.int64)
+    low, high = int(starts.min()), int(ends.max())
+    inside = np.fromiter((season.covers(date_of(day)) for day in range(low, high)), np.int64, high - low)
+    upto = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
+    return np.asarray(upto[ends - low] - upto[starts - low], np.int64)
