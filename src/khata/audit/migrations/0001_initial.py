@@ -1,0 +1,89 @@
+import django.db.models.functions.datetime
+from django.db import migrations, models
+
+BEFORE = """
+create schema khata;
+grant usage on schema khata to khata_app, khata_run;
+
+-- What is issued, posted or accepted is never changed, by nobody: the trigger stops the owner too.
+create function khata.refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception using errcode = 'KH001',
+        message = format('%s on %s is refused: what is issued, posted or accepted is never changed', tg_op, tg_table_name),
+        hint = 'Add a record that corrects it.';
+end $$;
+
+create procedure khata.append_only(target regclass) language plpgsql as $$
+begin
+    execute format('create trigger append_only before update or delete or truncate on %s
+                    for each statement execute function khata.refuse_change()', target);
+end $$;
+
+create procedure khata.never_deleted(target regclass) language plpgsql as $$
+begin
+    execute format('create trigger never_deleted before delete or truncate on %s
+                    for each statement execute function khata.refuse_change()', target);
+end $$;
+
+-- A foreign key checks row by row (8 microseconds each); this checks a whole statement by one join. It is enough,
+-- because the rows referred to are never deleted.
+create function khata.check_reference() returns trigger language plpgsql security definer set search_path = public as $$
+declare missing text;
+begin
+    execute format('select n.%1$I::text from added n left join %2$s t on t.%3$I = n.%1$I where t.%3$I is null limit 1',
+                   tg_argv[0], tg_argv[1], tg_argv[2]) into missing;
+    if missing is not null then
+        raise exception using errcode = 'KH005',
+            message = format('%s of %s names %s, which is not in %s', tg_argv[0], tg_table_name, missing, tg_argv[1]);
+    end if;
+    return null;
+end $$;
+
+create procedure khata.refers(source regclass, source_column text, target regclass, target_column text default 'id')
+language plpgsql as $$
+begin
+    execute format('create trigger %I after insert on %s referencing new table as added
+                    for each statement execute function khata.check_reference(%L, %L, %L)',
+                   'refers_' || source_column, source, source_column, target::text, target_column);
+end $$;
+
+-- The second tenant fence: a role under row-level security sees only the rows for which `visible` holds.
+-- Fenced without a condition means: no row at all, until a page needs some.
+create procedure khata.fence(target regclass, visible text default null) language plpgsql as $$
+begin
+    execute format('alter table %s enable row level security', target);
+    if visible is not null then
+        execute format('create policy seen on %s for select to khata_app using (%s)', target, visible);
+    end if;
+end $$;
+"""
+
+AFTER = """
+call khata.append_only('audit_record');
+call khata.fence('audit_record');
+"""
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+    ]
+
+    operations = [
+        migrations.RunSQL(BEFORE),
+        migrations.CreateModel(
+            name='Record',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('actor', models.TextField(help_text='staff:<id>, run:<id> or command')),
+                ('action', models.TextField(help_text='package.verb, e.g. billing.close-run')),
+                ('object', models.TextField(help_text='package:kind:id')),
+                ('reason', models.TextField(blank=True, default='')),
+                ('details', models.JSONField(default=dict)),
+            ],
+        ),
+        migrations.RunSQL(AFTER),
+    ]

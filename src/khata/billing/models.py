@@ -1,0 +1,126 @@
+"""Bills and what they were made from. Nothing here is ever updated."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from khata.consumers.models import Connection, Terms
+from khata.discoms.models import Discom, Office
+from khata.jobs.models import Part, Run
+from khata.ledger.models import Entry
+from khata.tariffs.models import RateSchedule
+
+
+class BillingPolicy(models.Model):
+    """How a company bills from a day on: its own choices, not the regulator's."""
+
+    discom = models.ForeignKey(Discom, models.PROTECT)
+    from_date = models.DateField()
+    bill_day = models.SmallIntegerField(help_text="day of the bill month on which bills are dated")
+    due_days = models.SmallIntegerField(help_text="days from bill date to due date")
+    hold_paise_per_kw = models.BigIntegerField(help_text="a bill above this for each kW of load is held")
+    hold_load_percent = models.SmallIntegerField(help_text="energy above load x hours x this per cent is held")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["discom", "from_date"], name="billing_policy_dated_once")]
+
+
+class BillRun(models.Model):
+    """A run over one division for one bill month."""
+
+    run = models.OneToOneField(Run, models.PROTECT, primary_key=True)
+    discom = models.ForeignKey(Discom, models.PROTECT)
+    division = models.ForeignKey(Office, models.PROTECT)
+    cycle = models.DateField(help_text="first day of the bill month")
+    bill_date = models.DateField()
+    due_date = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["division", "cycle"], name="bill_run_once"),
+            models.CheckConstraint(condition=Q(cycle__day=1), name="bill_run_cycle_is_a_month"),
+        ]
+
+
+class Bill(models.Model):
+    """One a connection, cycle, kind and revision. `part` is the run's part that made it; `entry` posted it."""
+
+    connection = models.ForeignKey(Connection, models.DO_NOTHING, db_constraint=False, db_index=False)
+    cycle = models.DateField()
+    kind = models.TextField(default="regular")
+    revision = models.SmallIntegerField(default=0)
+    part = models.ForeignKey(Part, models.DO_NOTHING, db_constraint=False)
+    entry = models.ForeignKey(Entry, models.DO_NOTHING, db_constraint=False, db_index=False)
+    bill_date = models.DateField()
+    due_date = models.DateField()
+    period_start = models.DateField()
+    period_end = models.DateField()
+    energy_wh = models.BigIntegerField()
+    assessed_paise = models.BigIntegerField(help_text="printed charge lines, subsidy not yet taken off")
+    subsidy_paise = models.BigIntegerField()
+    rebate_paise = models.BigIntegerField()
+    payable_paise = models.BigIntegerField()
+    arrears_paise = models.BigIntegerField(help_text="balance of the connection before this bill; below 0 an advance")
+    draft = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "cycle", "kind", "revision"], name="bill_once"),
+            models.CheckConstraint(
+                condition=Q(payable_paise=F("assessed_paise") - F("subsidy_paise") - F("rebate_paise")),
+                name="bill_adds_up",
+            ),
+            models.CheckConstraint(condition=Q(period_end__gt=F("period_start")), name="bill_period_rises"),
+        ]
+
+    @property
+    def number(self) -> str:
+        """Twelve digits: bill month and serial."""
+        return f"{self.cycle:%y%m}{self.id:08d}"
+
+
+class BillPart(models.Model):
+    """A stretch of days under one order and one set of terms: determinants, and paise in the order of the schedule."""
+
+    pk = models.CompositePrimaryKey("bill_id", "number")
+    bill = models.ForeignKey(Bill, models.DO_NOTHING, db_constraint=False, db_index=False)
+    number = models.SmallIntegerField()
+    start = models.DateField()
+    end = models.DateField()
+    schedule = models.ForeignKey(RateSchedule, models.DO_NOTHING, db_constraint=False, db_index=False)
+    terms = models.ForeignKey(Terms, models.DO_NOTHING, db_constraint=False, db_index=False)
+    load_w = models.IntegerField()
+    demand_w = models.IntegerField()
+    energy_wh = models.BigIntegerField()
+    lines_paise = ArrayField(models.BigIntegerField())
+    meters = ArrayField(models.BigIntegerField(), help_text="meters that measured it, one after the other")
+    opening_wh = ArrayField(models.BigIntegerField(), help_text="register of each when the part began")
+    closing_wh = ArrayField(models.BigIntegerField(), help_text="register of each when it ended")
+    kernel = models.SmallIntegerField()
+
+
+class Unissued(models.Model):
+    """A connection of a run that got no bill: held or parked for somebody to decide, or not due."""
+
+    pk = models.CompositePrimaryKey("part_id", "connection_id")
+    part = models.ForeignKey(Part, models.PROTECT)
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    outcome = models.TextField()
+    reason = models.TextField(help_text="code of the rule")
+    detail = models.TextField(help_text="the reason in words")
+    evidence = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(outcome__in=["held", "parked", "not due"]), name="unissued_outcome")
+        ]
+
+
+class OldBill(models.Model):
+    """A bill of the company's own system from before the cut-over: history to show, never posted here."""
+
+    pk = models.CompositePrimaryKey("connection_id", "month")
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    month = models.DateField()
+    units_wh = models.BigIntegerField()
+    amount_paise = models.BigIntegerField()

@@ -1,0 +1,74 @@
+"""People, their connections with dated terms, and account numbers old and new."""
+
+from django.db import models
+from django.db.models import Q
+
+from khata.discoms.models import Discom, Office
+
+
+class Consumer(models.Model):
+    name = models.TextField()
+    name_key = models.TextField(help_text="name folded for search")
+    mobile = models.TextField(blank=True, default="", help_text="as it was given; may be unusable")
+    mobile_key = models.TextField(blank=True, default="", db_index=True, help_text="ten digits, or empty")
+    language = models.TextField(default="hi")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(mobile_key__regex=r"^([6-9][0-9]{9})?$"), name="consumer_mobile_key"),
+            models.CheckConstraint(condition=Q(language__in=["hi", "en"]), name="consumer_language"),
+        ]
+
+
+class Connection(models.Model):
+    """A supply at one place. Its account number is text of ten digits; those we issue do not begin with 0."""
+
+    consumer = models.ForeignKey(Consumer, models.PROTECT)
+    discom = models.ForeignKey(Discom, models.PROTECT)
+    division = models.ForeignKey(Office, models.PROTECT)
+    account_number = models.TextField(unique=True)
+    address = models.TextField(blank=True, default="")
+    connected_on = models.DateField()
+    wave = models.TextField(blank=True, default="", help_text="the migration wave that brought it in; empty if new")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(account_number__regex=r"^[0-9]{10}$"), name="account_number_ten_digits")
+        ]
+
+
+class OldNumber(models.Model):
+    """A number of the company's own system, honoured up to and including `last_day` (IST)."""
+
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    discom = models.ForeignKey(Discom, models.PROTECT)
+    number = models.TextField()
+    last_day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["discom", "number"], name="old_number_once_a_company"),
+            models.CheckConstraint(condition=Q(number__regex=r"^[0-9]{6,8}$"), name="old_number_six_to_eight_digits"),
+        ]
+
+
+class Terms(models.Model):
+    """What the connection is billed as from a day on: a dated fact, never edited; the highest revision of a day wins."""
+
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    from_date = models.DateField()
+    revision = models.SmallIntegerField(default=0)
+    known_at = models.DateTimeField()
+    category = models.TextField(help_text="as in the tariff order, e.g. LMV-1")
+    area = models.TextField(help_text="urban or rural")
+    mode = models.TextField(help_text="postpaid or prepaid")
+    load_w = models.IntegerField(help_text="sanctioned load in W")
+    ended = models.BooleanField(default=False, help_text="from this day there is no supply")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "from_date", "revision"], name="terms_dated_once"),
+            models.CheckConstraint(condition=Q(load_w__gt=0), name="terms_load_above_0"),
+            models.CheckConstraint(condition=Q(area__in=["urban", "rural"]), name="terms_area"),
+            models.CheckConstraint(condition=Q(mode__in=["postpaid", "prepaid"]), name="terms_mode"),
+        ]

@@ -1,0 +1,180 @@
+import django.contrib.postgres.fields
+import django.db.models.deletion
+import django.db.models.expressions
+import django.db.models.functions.datetime
+from django.db import migrations, models
+
+METER_DAY = """
+create table metering_meterday (
+    meter_id bigint not null,
+    day date not null,
+    revision smallint not null,
+    blocks_wh int4[] check (array_length(blocks_wh, 1) = 48),
+    total_wh int4 check (total_wh >= 0),
+    register_wh int8 check (register_wh >= 0),
+    demand_w int4 check (demand_w >= 0),
+    quality smallint not null,
+    delivery bigint not null,
+    -- Bills of flat tariffs read registers, totals and demand from this index and never touch a half-hour.
+    primary key (meter_id, day, revision) include (total_wh, register_wh, demand_w)
+) partition by range (day);
+"""
+
+AFTER = """
+call khata.append_only('metering_installation');
+call khata.append_only('metering_reading');
+call khata.append_only('metering_meterday');
+call khata.append_only('metering_delivery');
+call khata.append_only('metering_quarantine');
+call khata.never_deleted('metering_meter');
+call khata.never_deleted('metering_readingcycle');
+call khata.fence('metering_meter');
+call khata.fence('metering_installation');
+call khata.fence('metering_reading');
+call khata.fence('metering_meterday');
+call khata.fence('metering_delivery');
+call khata.fence('metering_quarantine');
+call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
+
+-- `run` may not create tables; this makes the partition of one month for it. There is no default partition: once it
+-- held a row of a month, that month's partition could not be made.
+create function khata.make_meter_month(day date) returns void language plpgsql security definer set search_path = public as $$
+declare month date := date_trunc('month', day);
+begin
+    if to_regclass(format('metering_meterday_%s', to_char(month, 'YYYYMM'))) is null then
+        perform pg_advisory_xact_lock(hashtext('khata.make_meter_month'));
+        execute format('create table if not exists metering_meterday_%s partition of metering_meterday for values from (%L) to (%L)',
+                       to_char(month, 'YYYYMM'), month, month + interval '1 month');
+        execute format('revoke all on metering_meterday_%s from khata_app, khata_run', to_char(month, 'YYYYMM'));
+    end if;
+end $$;
+revoke execute on function khata.make_meter_month(date) from public;
+grant execute on function khata.make_meter_month(date) to khata_run;
+"""
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+        ('audit', '0001_initial'),
+        ('consumers', '0001_initial'),
+        ('discoms', '0001_initial'),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Delivery',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sha256', models.TextField(unique=True)),
+                ('sender', models.TextField()),
+                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('received', models.IntegerField()),
+                ('stored', models.IntegerField()),
+                ('repeated', models.IntegerField()),
+                ('quarantined', models.IntegerField()),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('received', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('stored'), '+', models.F('repeated')), '+', models.F('quarantined')))), name='delivery_equation')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Meter',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('serial', models.TextField(unique=True)),
+                ('smart', models.BooleanField()),
+                ('discom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+            ],
+        ),
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunSQL(METER_DAY)],
+            state_operations=[
+                migrations.CreateModel(
+                    name='MeterDay',
+                    fields=[
+                        ('pk', models.CompositePrimaryKey('meter_id', 'day', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
+                        ('day', models.DateField()),
+                        ('revision', models.SmallIntegerField()),
+                        ('blocks_wh', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(null=True), null=True, size=48)),
+                        ('total_wh', models.IntegerField(null=True)),
+                        ('register_wh', models.BigIntegerField(null=True)),
+                        ('demand_w', models.IntegerField(null=True)),
+                        ('quality', models.SmallIntegerField(help_text='1 measured, 2 measured with unknown half-hours')),
+                        ('delivery', models.BigIntegerField()),
+                        ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='metering.meter')),
+                    ],
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Quarantine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('line', models.IntegerField()),
+                ('check_number', models.TextField(help_text='VAL-nn')),
+                ('serial', models.TextField()),
+                ('day', models.DateField()),
+                ('total_wh', models.BigIntegerField(null=True)),
+                ('reason', models.TextField()),
+                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='metering.delivery')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='ReadingCycle',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('code', models.TextField()),
+                ('read_day', models.SmallIntegerField()),
+                ('every_months', models.SmallIntegerField(default=1)),
+                ('first_month', models.DateField(help_text='first day of a month in which it is read')),
+                ('discom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Installation',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('from_date', models.DateField()),
+                ('revision', models.SmallIntegerField(default=0)),
+                ('known_at', models.DateTimeField()),
+                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('meter', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
+                ('cycle', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.readingcycle')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Reading',
+            fields=[
+                ('pk', models.CompositePrimaryKey('meter_id', 'day', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('day', models.DateField()),
+                ('revision', models.SmallIntegerField(default=0)),
+                ('register_wh', models.BigIntegerField()),
+                ('demand_w', models.IntegerField()),
+                ('source', models.TextField(help_text='reader, final, initial, migration')),
+                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('register_wh__gte', 0), ('demand_w__gte', 0)), name='reading_not_negative')],
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='readingcycle',
+            constraint=models.UniqueConstraint(fields=('discom', 'code'), name='reading_cycle_coded_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='readingcycle',
+            constraint=models.CheckConstraint(condition=models.Q(('read_day__range', (1, 28))), name='reading_cycle_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='readingcycle',
+            constraint=models.CheckConstraint(condition=models.Q(('every_months__in', [1, 2])), name='reading_cycle_months'),
+        ),
+        migrations.AddConstraint(
+            model_name='installation',
+            constraint=models.UniqueConstraint(fields=('connection', 'from_date', 'revision'), name='installation_dated_once'),
+        ),
+        migrations.RunSQL(AFTER),
+    ]
