@@ -141,15 +141,17 @@ def price(orders: Sequence[Order], segments: Segments, *, metered: bool) -> Pric
 
 def cuts(orders: Sequence[Order], segments: Segments) -> list[tuple[int, int]]:
     """Where segments must be cut, as (row, day): prepaid at each month, all where a change of order matters."""
-    found = set(_month_cuts(segments))
+    found = _month_cuts(segments)
+    # Whether a change matters to a prepaid month depends on the energy of that month, not of the whole bill.
+    monthly, row_of = split_by_days(segments, found), _rows_of_pieces(len(segments), found)
     parts = None
     for before, after in itertools.pairwise(orders):
         day = day_number(after.in_force)
-        across = np.flatnonzero((segments.start < day) & (day < segments.end))
+        across = np.flatnonzero((monthly.start < day) & (day < monthly.end))
         if len(across):
-            parts = parts or place(orders, segments)
-            matters = _matters(before, after, segments, parts, across)
-            found.update((row, day) for row in across[matters].tolist())
+            parts = parts or place(orders, monthly)
+            matters = _matters(before, after, monthly, parts, across)
+            found.extend((row, day) for row in row_of[across[matters]].tolist())
     return sorted(found)
 
 
@@ -158,7 +160,7 @@ def split_by_days(segments: Segments, at: list[tuple[int, int]]) -> Segments:
     if not at:
         return segments
     cut_rows, cut_days = np.array(at, np.int64).T
-    rows = np.repeat(np.arange(len(segments)), 1 + np.bincount(cut_rows, minlength=len(segments)))
+    rows = _rows_of_pieces(len(segments), at)
     made = segments.columns(rows)
     last = cut_rows + np.arange(len(at))  # the piece that each cut ends: one more piece for every cut before it
     made["end"][last], made["start"][last + 1] = cut_days, cut_days
@@ -167,6 +169,13 @@ def split_by_days(segments: Segments, at: list[tuple[int, int]]) -> Segments:
     upto, before = ((made[edge] - start) * segments.energy_wh[rows] for edge in ("end", "start"))
     made["energy_wh"] = half_up(upto, whole) - half_up(before, whole)
     return segments.having(made)
+
+
+def _rows_of_pieces(rows: int, at: list[tuple[int, int]]) -> Int64:
+    """For each piece that the cuts leave, the row it was cut from."""
+    if not at:
+        return np.arange(rows)
+    return np.repeat(np.arange(rows), 1 + np.bincount([row for row, _ in at], minlength=rows))
 
 
 def place(orders: Sequence[Order], segments: Segments) -> Parts:

@@ -1,0 +1,510 @@
+"""The bill run: one division, one bill month, in parts of one transaction each. See docs/algorithms/bill-run.md.
+
+A run reads top to bottom here: `run_division` plans or finds the run, works every open part and closes the equation;
+`_work` is one part: read, determine, rate, hold what is absurd, store and post.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from django.db import transaction
+
+from khata.audit.operations import record
+from khata.billing.models import BillingPolicy, BillRun, Unissued
+from khata.billing.queries import PartFacts, addressees, part_facts
+from khata.billing.rules import BY_STATUS, TOO_DEAR, TOO_MUCH, Month, Policy, Reason, absurd
+from khata.consumers.models import Connection
+from khata.discoms.models import Discom, Office
+from khata.formats import pgcopy
+from khata.jobs.bulk import copy_in, next_ids
+from khata.jobs.models import Part, Run
+from khata.jobs.operations import close, exclusive, finish_part, plan
+from khata.jobs.queries import closed_equation, find_run, open_parts
+from khata.kernel.bills import Priced, Segments, cuts, price
+from khata.kernel.days import date_of, day_number
+from khata.kernel.determinants import Determinants, determine
+from khata.kernel.order import Order
+from khata.kernel.rating import KERNEL_VERSION
+from khata.kernel.reader import SourceFile
+from khata.ledger.operations import NewPostings, post
+from khata.ledger.queries import heads
+from khata.ledger.rules import CONSUMERS
+from khata.notices.operations import NewMessages, queue
+from khata.notices.rules import BILL_ISSUED
+from khata.tariffs.operations import publish
+from khata.tariffs.queries import order_files, orders_of, published_orders, read_files
+
+Int64 = npt.NDArray[np.int64]
+Progress = Callable[[str, int, int], None]  # division, connections done, of how many
+
+PART_SIZE = 5_000
+# expected = issued + held + parked + not due; issued = messages queued + no usable address; posted = billed
+LEFT = ("expected", "issued", "posted_paise")
+RIGHT = (("issued", "held", "parked", "not due"), ("messages", "no address"), ("payable_paise",))
+
+
+class BillingError(Exception):
+    """A run cannot be planned; the message says what is missing and the next step."""
+
+
+@dataclass(frozen=True)
+class Bills:
+    """Bills of a part before they have ids: columns of one row a bill, in the order of connections."""
+
+    connection: Int64
+    start: Int64
+    end: Int64
+    energy_wh: Int64
+    load_w: Int64
+    assessed_paise: Int64
+    subsidy_paise: Int64
+    rebate_paise: Int64
+    payable_paise: Int64
+    draft: npt.NDArray[np.bool_]
+
+
+# -- the run -----------------------------------------------------------------------------------------------------------
+
+
+def run_cycle(
+    *,
+    discom: Discom,
+    cycle: dt.date,
+    divisions: Sequence[Office],
+    bill_date: dt.date | None,
+    tariffs: Path,
+    part_size: int,
+    actor: str,
+    progress: Progress,
+) -> dict[str, dict[str, int]]:
+    """Run every division for one bill month; what an earlier, killed run did stays done. Returns the equations.
+
+    Raises RunBusy if another process runs the same month, BillingError, OrderError, RunDoesNotClose.
+    """
+    equations = {}
+    files = {each.path: each for each in order_files(tariffs)}
+    orders = orders_of([read_files(each) for each in files.values()], discom.code)
+    with exclusive(f"bill-run {discom.code} {cycle:%Y-%m}", wait_seconds=3):
+        for division in divisions:
+            run = find_run(_key(discom, division, cycle)) or _plan(
+                discom=discom,
+                division=division,
+                cycle=cycle,
+                bill_date=bill_date,
+                orders=[(order, files[order.path].sources) for order in orders],
+                part_size=part_size,
+            )
+            equations[division.name_en] = closed_equation(run) or _run(run, division, actor, progress)
+    return equations
+
+
+def _key(discom: Discom, division: Office, cycle: dt.date) -> str:
+    return f"bill:{discom.code}:{cycle:%Y-%m}:{division.id}"
+
+
+@transaction.atomic
+def _plan(
+    *,
+    discom: Discom,
+    division: Office,
+    cycle: dt.date,
+    bill_date: dt.date | None,
+    orders: Sequence[tuple[Order, Sequence[SourceFile]]],
+    part_size: int,
+) -> Run:
+    """Pin everything the run depends on: who, which orders, which policy, which dates."""
+    policy = BillingPolicy.objects.filter(discom=discom, from_date__lte=cycle).order_by("-from_date").first()
+    if policy is None:
+        raise BillingError(f"{discom.code} has no billing policy on {cycle}. Add one that begins on or before that day.")
+    dated = bill_date or cycle.replace(day=policy.bill_day)
+    if (dated.year, dated.month) != (cycle.year, cycle.month):
+        raise BillingError(f"the bill date {dated} is not in the bill month {cycle:%Y-%m}. Choose a day of that month.")
+    due = dated + dt.timedelta(days=policy.due_days)
+    editions = [publish(order=order, files=files).edition for order, files in orders]
+    pinned = Policy(policy.bill_day, policy.due_days, policy.hold_paise_per_kw, policy.hold_load_percent)
+    subjects = Connection.objects.filter(division=division, connected_on__lt=cycle).order_by("id")
+    run = plan(
+        kind="bill",
+        key=_key(discom, division, cycle),
+        terms={"editions": editions, "policy": asdict(pinned)},
+        subjects=np.fromiter(subjects.values_list("id", flat=True).iterator(), np.int64),
+        part_size=part_size,
+    )
+    BillRun.objects.create(run=run, discom=discom, division=division, cycle=cycle, bill_date=dated, due_date=due)
+    return run
+
+
+def _run(run: Run, division: Office, actor: str, progress: Progress) -> dict[str, int]:
+    setting = _Setting.of(run)
+    parts = open_parts(run)
+    sizes = {part.id: len(part.subjects) for part in parts}
+    done, total = 0, sum(sizes.values())
+    for part in parts:
+        with transaction.atomic():
+            finish_part(part=part, counts=_work(setting, part))
+        done += sizes[part.id]
+        progress(division.name_en, done, total)
+    with transaction.atomic():
+        equation = close(run=run, left=LEFT, right=RIGHT)
+        record(actor=actor, action="billing.close-run", object=f"jobs:run:{run.id}", details=equation)
+    return equation
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What a run pinned, read back from the database: a file changed since then changes nothing."""
+
+    bill_run: BillRun
+    month: Month
+    policy: Policy
+    orders: tuple[Order, ...]
+    schedules: dict[tuple[str, str], int]  # (order's hash, schedule) → id
+    heads: dict[str, int]
+    categories: tuple[str, ...]
+    areas: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> "_Setting":
+        bill_run = BillRun.objects.select_related("discom").get(run=run)
+        published = published_orders(run.terms["editions"])
+        orders = tuple(order for order, _ in published)
+        schedules = {(order.sha256, name): number for order, names in published for name, number in names.items()}
+        matches = [schedule.match for order in orders for schedule in order.schedules]
+        return cls(
+            bill_run,
+            Month(bill_run.cycle),
+            Policy(**run.terms["policy"]),
+            orders,
+            schedules,
+            heads(bill_run.discom),
+            tuple(sorted({match.category for match in matches})),
+            tuple(sorted({match.area for match in matches if match.area})),
+        )
+
+
+# -- one part ----------------------------------------------------------------------------------------------------------
+
+
+def _work(setting: _Setting, part: Part) -> dict[str, int]:
+    """Read, determine, rate, hold, store, post: all of a part in the caller's transaction."""
+    read = part_facts(np.array(part.subjects, np.int64), setting.month, setting.categories, setting.areas)
+    unissued = dict(read.unissued)
+    determinants, priced, owners = _rate(setting, read, unissued)
+    bills = _bills(priced, owners)
+    kept = _plausible(setting, read, bills, priced, unissued)
+    _store_unissued(part, read, bills, unissued)
+    counts = _issue(setting, part, read, determinants, priced, bills, kept)
+    for reason in unissued.values():
+        counts[reason.outcome] = counts.get(reason.outcome, 0) + 1
+    return {"expected": len(part.subjects), **counts}
+
+
+def _rate(
+    setting: _Setting, read: PartFacts, unissued: dict[int, Reason]
+) -> tuple[Determinants, Priced, Int64]:
+    """Determinants of all who are due, cut where a change of order matters, and rated. Owners: position of each bill."""
+    found = determine(read.facts, [])
+    for row in np.flatnonzero(found.status).tolist():
+        unissued.setdefault(row, BY_STATUS[int(found.status[row])])
+    owners = np.setdiff1d(np.arange(len(read.connections)), np.array(sorted(unissued), np.int64))
+    segments, rows = _segments(setting, read, found, owners)
+    cut = cuts(setting.orders, segments)
+    if cut:
+        found = determine(read.facts, [(int(found.connection[rows[row]]), day) for row, day in cut])
+        segments, rows = _segments(setting, read, found, owners)
+    return _only(found, rows), price(setting.orders, segments, metered=True), owners
+
+
+def _segments(setting: _Setting, read: PartFacts, found: Determinants, owners: Int64) -> tuple[Segments, Int64]:
+    rows = np.flatnonzero(np.isin(found.connection, owners))
+    terms = found.terms[rows]
+    segments = Segments(
+        bill=np.searchsorted(owners, found.connection[rows]),
+        start=found.start[rows],
+        end=found.end[rows],
+        category=read.terms.category[terms],
+        area=read.terms.area[terms],
+        prepaid=read.terms.prepaid[terms],
+        load_w=read.terms.load_w[terms],
+        demand_w=found.demand_w[rows],
+        energy_wh=found.energy_wh[rows],
+        bill_day=np.full(len(rows), day_number(setting.bill_run.bill_date)),
+        categories=(*setting.categories, "not in any order"),
+        areas=(*setting.areas, "not in any order"),
+    )
+    return segments, rows
+
+
+def _only(found: Determinants, rows: Int64) -> Determinants:
+    """The determinants of some segments, stretches included, renumbered."""
+    kept = np.isin(found.stretch_segment, rows)
+    return Determinants(
+        **{name: getattr(found, name)[rows] for name in ("connection", "terms", "start", "end", "energy_wh", "demand_w")},
+        stretch_segment=np.searchsorted(rows, found.stretch_segment[kept]),
+        stretch_meter=found.stretch_meter[kept],
+        stretch_opening=found.stretch_opening[kept],
+        stretch_closing=found.stretch_closing[kept],
+        status=found.status,
+    )
+
+
+def _bills(priced: Priced, owners: Int64) -> Bills:
+    """Sum the parts of each bill."""
+    segments = priced.segments
+    first = np.searchsorted(segments.bill, np.arange(len(owners)))
+    money = {name: np.zeros(len(segments), np.int64) for name in ("assessed", "subsidy", "rebate")}
+    for group in priced.groups:
+        for number, name in enumerate(_roles(group.schedule.line_ids)):
+            money[name][group.rows] += group.rated.lines[:, number]
+
+    def per_bill(column: Int64) -> Int64:
+        return np.asarray(np.add.reduceat(column, first), np.int64) if len(first) else column
+
+    assessed, subsidy, rebate = (per_bill(money[name]) for name in ("assessed", "subsidy", "rebate"))
+    return Bills(
+        connection=owners,
+        start=segments.start[first],
+        end=segments.end[np.append(first[1:], len(segments)) - 1] if len(first) else segments.end,
+        energy_wh=per_bill(segments.energy_wh),
+        load_w=np.maximum.reduceat(segments.load_w, first) if len(first) else segments.load_w,
+        assessed_paise=assessed,
+        subsidy_paise=-subsidy,
+        rebate_paise=-rebate,
+        payable_paise=assessed + subsidy + rebate,
+        draft=per_bill(priced.draft.astype(np.int64)) > 0,
+    )
+
+
+def _roles(line_ids: tuple[str, ...]) -> list[str]:
+    """Which sum of the bill a line belongs to: what is assessed, what the State pays, what is taken off."""
+    return [line if line in ("subsidy", "rebate") else "assessed" for line in line_ids]
+
+
+def _plausible(
+    setting: _Setting, read: PartFacts, bills: Bills, priced: Priced, unissued: dict[int, Reason]
+) -> npt.NDArray[np.bool_]:
+    """Park what could not be priced and hold what is absurd; returns which bills are issued."""
+    kept = np.ones(len(bills.connection), np.bool_)
+    for row in np.flatnonzero(priced.refusal).tolist():
+        bill = int(priced.segments.bill[row])
+        kept[bill] = False
+        unissued[int(bills.connection[bill])] = Reason("parked", "NOT-PRICED", priced.why(row, setting.orders))
+    too_dear, too_much = absurd(
+        energy_wh=bills.energy_wh,
+        load_w=bills.load_w,
+        days=bills.end - bills.start,
+        assessed_paise=bills.assessed_paise,
+        policy=setting.policy,
+    )
+    for reason, found in ((TOO_MUCH, too_much), (TOO_DEAR, too_dear)):
+        for bill in np.flatnonzero(found & kept).tolist():
+            unissued[int(bills.connection[bill])] = reason
+        kept &= ~found
+    return kept
+
+
+def _store_unissued(part: Part, read: PartFacts, bills: Bills, unissued: dict[int, Reason]) -> None:
+    rated = {int(position): row for row, position in enumerate(bills.connection)}
+
+    def evidence(position: int) -> dict[str, object]:
+        facts: dict[str, object] = {
+            "start": str(date_of(int(read.facts.start[position]))),
+            "end": str(date_of(int(read.facts.end[position]))),
+        }
+        row = rated.get(position)
+        if row is not None:
+            for name in ("energy_wh", "load_w", "assessed_paise"):
+                facts[name] = int(getattr(bills, name)[row])
+        return facts
+
+    Unissued.objects.bulk_create(
+        Unissued(
+            part=part,
+            connection_id=int(read.connections[position]),
+            outcome=reason.outcome,
+            reason=reason.code,
+            detail=reason.words,
+            evidence=evidence(position),
+        )
+        for position, reason in sorted(unissued.items())
+    )
+
+
+def _issue(
+    setting: _Setting,
+    part: Part,
+    read: PartFacts,
+    determinants: Determinants,
+    priced: Priced,
+    bills: Bills,
+    kept: npt.NDArray[np.bool_],
+) -> dict[str, int]:
+    """Post one entry for the part, store its bills and their parts, queue their messages."""
+    rows = np.flatnonzero(kept)
+    if not len(rows):
+        return {"issued": 0, "messages": 0, "no address": 0, "payable_paise": 0, "posted_paise": 0}
+    connections = read.connections[bills.connection[rows]]
+    to = addressees(connections, setting.heads[CONSUMERS])
+    ids = next_ids("billing_bill", len(rows))
+    entry, posted = _post(setting, part, connections, bills.payable_paise[rows], priced, kept)
+    _store_bills(setting, part, ids, entry, connections, to.arrears_paise, bills, rows)
+    _store_parts(setting, read, determinants, priced, ids, kept)
+    due = to.arrears_paise + bills.payable_paise[rows]
+    queued = _queue(setting, connections, ids, due, to.tail, to.language, to.mobile)
+    return {
+        "issued": len(rows),
+        "messages": queued,
+        "no address": int((to.mobile == b"").sum()),
+        "payable_paise": int(bills.payable_paise[rows].sum()),
+        "posted_paise": posted,
+    }
+
+
+def _post(
+    setting: _Setting,
+    part: Part,
+    connections: Int64,
+    payable: Int64,
+    priced: Priced,
+    kept: npt.NDArray[np.bool_],
+) -> tuple[int, int]:
+    """One entry: each connection owes its bill; each head earns the sum of its lines."""
+    earned: dict[str, int] = {}
+    for group in priced.groups:
+        lines = group.rated.lines[kept[priced.segments.bill[group.rows]]]
+        for line, amount in zip(group.schedule.line_ids, lines.sum(axis=0).tolist(), strict=True):
+            earned[line] = earned.get(line, 0) + amount
+    heads_of = np.array([setting.heads[line] for line in earned], np.int64)
+    receivable = np.full(len(connections), setting.heads[CONSUMERS])
+    ids = post(
+        kind="bills",
+        causes=[f"billing:part:{part.id}"],
+        business_dates=np.array([day_number(setting.bill_run.bill_date)]),
+        postings=NewPostings(
+            entry=np.zeros(len(connections) + len(earned), np.int64),
+            head=np.concatenate([receivable, heads_of]),
+            subject=np.concatenate([connections, np.zeros(len(earned), np.int64)]),
+            amount_paise=np.concatenate([payable, -np.array(list(earned.values()), np.int64)]),
+        ),
+    )
+    return int(ids[0]), sum(earned.values())
+
+
+def _store_bills(
+    setting: _Setting,
+    part: Part,
+    ids: Int64,
+    entry: int,
+    connections: Int64,
+    arrears: Int64,
+    bills: Bills,
+    rows: Int64,
+) -> None:
+    def same(value: int) -> Int64:
+        return np.full(len(rows), value)
+
+    run = setting.bill_run
+    copy_in(
+        "billing_bill",
+        {
+            "id": pgcopy.int8(ids),
+            "connection_id": pgcopy.int8(connections),
+            "cycle": pgcopy.date(same(day_number(run.cycle))),
+            "kind": pgcopy.text(np.full(len(rows), b"regular")),
+            "revision": pgcopy.int2(same(0)),
+            "part_id": pgcopy.int8(same(part.id)),
+            "entry_id": pgcopy.int8(same(entry)),
+            "bill_date": pgcopy.date(same(day_number(run.bill_date))),
+            "due_date": pgcopy.date(same(day_number(run.due_date))),
+            "period_start": pgcopy.date(bills.start[rows]),
+            "period_end": pgcopy.date(bills.end[rows]),
+            "energy_wh": pgcopy.int8(bills.energy_wh[rows]),
+            "assessed_paise": pgcopy.int8(bills.assessed_paise[rows]),
+            "subsidy_paise": pgcopy.int8(bills.subsidy_paise[rows]),
+            "rebate_paise": pgcopy.int8(bills.rebate_paise[rows]),
+            "payable_paise": pgcopy.int8(bills.payable_paise[rows]),
+            "arrears_paise": pgcopy.int8(arrears),
+            "draft": pgcopy.boolean(bills.draft[rows]),
+        },
+    )
+
+
+def _store_parts(
+    setting: _Setting,
+    read: PartFacts,
+    determinants: Determinants,
+    priced: Priced,
+    ids: Int64,
+    kept: npt.NDArray[np.bool_],
+) -> None:
+    segments = priced.segments
+    id_of = np.zeros(len(kept), np.int64)
+    id_of[kept] = ids
+    first = np.searchsorted(segments.bill, segments.bill)
+    schedule = np.zeros(len(segments), np.int64)
+    widest = max(len(group.schedule.lines) for group in priced.groups)
+    lines, count = np.zeros((len(segments), widest), np.int64), np.zeros(len(segments), np.int64)
+    for group in priced.groups:
+        schedule[group.rows] = setting.schedules[group.order.sha256, group.schedule.name]
+        lines[group.rows, : group.rated.lines.shape[1]] = group.rated.lines
+        count[group.rows] = group.rated.lines.shape[1]
+    meters, opening, closing, stretches = _side_by_side(determinants, len(segments))
+    rows = np.flatnonzero(kept[segments.bill])
+    copy_in(
+        "billing_billpart",
+        {
+            "bill_id": pgcopy.int8(id_of[segments.bill[rows]]),
+            "number": pgcopy.int2((np.arange(len(segments)) - first)[rows]),
+            "start": pgcopy.date(segments.start[rows]),
+            '"end"': pgcopy.date(segments.end[rows]),
+            "schedule_id": pgcopy.int8(schedule[rows]),
+            "terms_id": pgcopy.int8(read.terms.id[determinants.terms][rows]),
+            "load_w": pgcopy.int4(segments.load_w[rows]),
+            "demand_w": pgcopy.int4(segments.demand_w[rows]),
+            "energy_wh": pgcopy.int8(segments.energy_wh[rows]),
+            "lines_paise": pgcopy.int8_array(lines[rows], lengths=count[rows]),
+            "meters": pgcopy.int8_array(meters[rows], lengths=stretches[rows]),
+            "opening_wh": pgcopy.int8_array(opening[rows], lengths=stretches[rows]),
+            "closing_wh": pgcopy.int8_array(closing[rows], lengths=stretches[rows]),
+            "kernel": pgcopy.int2(np.full(len(rows), KERNEL_VERSION)),
+        },
+    )
+
+
+def _side_by_side(found: Determinants, segments: int) -> tuple[Int64, Int64, Int64, Int64]:
+    """The stretches of each segment beside each other: meters, openings, closings (segments, most), and how many."""
+    order = np.argsort(found.stretch_segment, kind="stable")
+    owner = found.stretch_segment[order]
+    count = np.bincount(owner, minlength=segments)
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    tables = []
+    for column in (found.stretch_meter, found.stretch_opening, found.stretch_closing):
+        table = np.zeros((segments, int(count.max(initial=1))), np.int64)
+        table[owner, place] = column[order]
+        tables.append(table)
+    return tables[0], tables[1], tables[2], count
+
+
+def _queue(
+    setting: _Setting,
+    connections: Int64,
+    ids: Int64,
+    due: Int64,
+    tail: npt.NDArray[np.bytes_],
+    language: npt.NDArray[np.bytes_],
+    mobile: npt.NDArray[np.bytes_],
+) -> int:
+    """The bill SMS of each bill whose consumer can be reached; the amount is the ledger's, this bill included."""
+    to = mobile != b""
+    cause = np.char.add(b"billing:bill:", ids[to].astype("S20"))
+    last_day = np.full(int(to.sum()), str(setting.bill_run.due_date).encode())
+    return queue(
+        template=BILL_ISSUED,
+        messages=NewMessages(
+            connections[to], language[to], mobile[to], (tail[to], due[to].astype("S20"), last_day), cause
+        ),
+    )

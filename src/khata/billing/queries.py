@@ -1,0 +1,316 @@
+"""What a run reads for its bills, and what is shown of them afterwards."""
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection
+
+from khata.billing.rules import BILLED_BEFORE, DAYS_MISSING, NOT_READ_THIS_MONTH, Month, Reason
+from khata.consumers.queries import TermsRows, terms
+from khata.formats.pgcopy import Field
+from khata.jobs.bulk import copy_out, integers
+from khata.kernel.days import day_number, month_number
+from khata.kernel.determinants import Facts
+from khata.metering.queries import UNKNOWN, Days, Hung, Readings, days, hung, readings
+
+Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+_DAYS = 2**20  # one number for a meter and a day
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """All that the bills of some connections depend on. Connections rise; `facts` numbers them 0 … n-1."""
+
+    connections: Int64
+    facts: Facts
+    terms: TermsRows
+    unissued: dict[int, Reason]  # by position: not to be billed this time, and why
+
+
+def part_facts(
+    connections: Int64, month: Month, categories: tuple[str, ...], areas: tuple[str, ...]
+) -> PartFacts:
+    """Read what bills of a month need: terms, meters, the end of the last bill, registers and demand."""
+    ids = np.sort(connections)
+    term_rows = terms(ids, month.end, categories, areas)
+    meters = hung(ids, month.end)
+    billed = _last_billed(ids, month.cycle)
+    spans = _Spans(ids, month, term_rows, meters, billed)
+    plain, smart = _measured(spans, meters, month)
+    spans.begin_at_readings(plain)
+    end, unissued = spans.ends(plain)
+    unissued.update(_days_missing(spans, smart, end))
+    registers = _registers(plain, smart, billed)
+    demand = _demands(plain, smart)
+    facts = Facts(
+        start=spans.start,
+        end=end,
+        terms_connection=np.searchsorted(ids, term_rows.connection),
+        terms_from=term_rows.from_day,
+        terms_ended=term_rows.ended,
+        meter_connection=np.searchsorted(ids, meters.connection),
+        meter_from=meters.from_day,
+        meter=meters.meter,
+        register_meter=registers[0],
+        register_day=registers[1],
+        register_wh=registers[2],
+        demand_meter=demand[0],
+        demand_from=demand[1],
+        demand_to=demand[2],
+        demand_w=demand[3],
+        carried_meter=billed.meter,
+        carried_wh=billed.register_wh,
+    )
+    return PartFacts(ids, facts, term_rows, unissued)
+
+
+@dataclass(frozen=True)
+class _Billed:
+    """How the last bill of each connection ended; 0 where there is none."""
+
+    end: Int64
+    meter: Int64
+    register_wh: Int64
+
+
+def _last_billed(ids: Int64, cycle: dt.date) -> _Billed:
+    query = """
+        select distinct on (b.connection_id) b.connection_id, (b.period_end - date '1970-01-01')::bigint,
+            p.meters[array_upper(p.meters, 1)], p.closing_wh[array_upper(p.closing_wh, 1)]
+        from billing_bill b join billing_billpart p on p.bill_id = b.id
+        where b.connection_id = any(%s) and b.cycle < %s
+        order by b.connection_id, b.cycle desc, b.revision desc, p.number desc"""
+    rows = integers(query, (ids.tolist(), cycle), 4)
+    at = np.searchsorted(ids, rows[0])
+    columns = [np.zeros(len(ids), np.int64) for _ in range(3)]
+    for column, values in zip(columns, rows[1:], strict=True):
+        column[at] = values
+    return _Billed(*columns)
+
+
+class _Spans:
+    """From which day to which day each connection is billed."""
+
+    def __init__(self, ids: Int64, month: Month, term_rows: TermsRows, meters: Hung, billed: _Billed) -> None:
+        self.ids, self.month, self.billed = ids, month, billed
+        count = len(ids)
+        self.meter_of = np.searchsorted(ids, meters.connection)
+        last = np.ones(len(self.meter_of), np.bool_)
+        last[:-1] = self.meter_of[1:] != self.meter_of[:-1]
+        self.current, self.smart = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+        self.every, self.first_month = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        rows = np.flatnonzero(last)
+        self.current[self.meter_of[rows]] = meters.meter[rows]
+        self.smart[self.meter_of[rows]] = meters.smart[rows] == 1
+        self.every[self.meter_of[rows]] = meters.cycle_every[rows]
+        self.first_month[self.meter_of[rows]] = meters.cycle_month[rows]
+        # Energy from before the supply began belongs to nobody's terms.
+        began = _first_of(count, np.searchsorted(ids, term_rows.connection), term_rows.from_day)
+        hung_from = _first_of(count, self.meter_of, meters.from_day)
+        self.start = np.where(
+            billed.end > 0, billed.end, np.maximum(np.maximum(day_number(month.start), began), hung_from)
+        )
+
+    def begin_at_readings(self, plain: Readings) -> None:
+        """A meter that is read on the spot is first billed from its last reading before the month, or its first in it."""
+        key, month = plain.meter * _DAYS + plain.day, day_number(self.month.start)
+        before = np.searchsorted(key, self.current * _DAYS + month, side="right") - 1
+        if not len(key):
+            return
+        inside = np.minimum(before + 1, len(key) - 1)
+        has_before = plain.meter[np.maximum(before, 0)] == self.current
+        has_inside = plain.meter[inside] == self.current
+        read = np.where(has_before & (before >= 0), plain.day[np.maximum(before, 0)], plain.day[inside])
+        fresh = ~self.smart & (self.billed.end == 0) & (self.current > 0) & (has_before | has_inside)
+        self.start = np.where(fresh, read, self.start)
+
+    def ends(self, plain: Readings) -> tuple[Int64, dict[int, Reason]]:
+        """The end of each period: the month's for smart meters, the newest reading's day for the others."""
+        end = np.full(len(self.ids), day_number(self.month.end))
+        newest = np.zeros(len(self.ids), np.int64)
+        at = np.searchsorted(plain.meter, self.current, side="right") - 1
+        if len(plain.meter):
+            has = plain.meter[np.maximum(at, 0)] == self.current
+            newest = np.where(has, plain.day[np.maximum(at, 0)], 0)
+        read = month_number(self.month.start)
+        due = (self.every <= 1) | ((read - self.first_month) % np.maximum(self.every, 1) == 0)
+        end = np.where(self.smart | (newest <= self.start), end, newest)
+        unissued = {int(row): NOT_READ_THIS_MONTH for row in np.flatnonzero(~self.smart & (self.current > 0) & ~due)}
+        unissued.update({int(row): BILLED_BEFORE for row in np.flatnonzero(end <= self.start)})
+        return np.maximum(end, self.start), unissued
+
+
+def _first_of(count: int, owner: Int64, day: Int64) -> Int64:
+    first = np.full(count, 2**40)
+    np.minimum.at(first, owner, day)
+    return np.where(first == 2**40, 0, first)
+
+
+def _measured(spans: _Spans, meters: Hung, month: Month) -> tuple[Readings, Days]:
+    """Readings and meter days of the periods. The few connections that were not billed for long are read apart."""
+    start = day_number(month.start)
+    of = spans.meter_of
+    late = (spans.start[of] < start) & (meters.meter > 0)
+    late_smart = late & (meters.smart == 1)
+    plain = readings(np.unique(meters.meter[meters.meter > 0]), month.start - dt.timedelta(days=62), month.end)
+    smart = days(meters.meter[meters.smart == 1], month.start, month.end)
+    if late_smart.any():
+        first = dt.date(1970, 1, 1) + dt.timedelta(days=int(spans.start[of][late_smart].min()))
+        smart = _joined_days(smart, days(meters.meter[late_smart], first, month.start))
+    return plain, smart
+
+
+def _joined_days(one: Days, other: Days) -> Days:
+    columns = [np.concatenate(pair) for pair in zip(_columns(one), _columns(other), strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    return Days(*(column[order] for column in columns))
+
+
+def _columns(rows: Days) -> tuple[Int64, ...]:
+    return rows.meter, rows.day, rows.total_wh, rows.register_wh, rows.demand_w
+
+
+def _without_register(smart: Days) -> Bool:
+    """Rows of meters none of whose days brought a register: a file of daily totals."""
+    known = np.unique(smart.meter[smart.register_wh != UNKNOWN])
+    return ~np.isin(smart.meter, known)
+
+
+def _days_missing(spans: _Spans, smart: Days, end: Int64) -> dict[int, Reason]:
+    """Without a register, a missing day's energy is lost: such a month is held, not billed short."""
+    bare = _without_register(smart)
+    if not bare.any():
+        return {}
+    known = bare & (smart.total_wh != UNKNOWN)
+    wanted = {int(meter): row for row, meter in enumerate(spans.current) if meter}
+    missing = {}
+    for meter in np.unique(smart.meter[bare]).tolist():
+        row = wanted.get(meter)
+        if row is None:
+            continue
+        inside = known & (smart.meter == meter) & (smart.day >= spans.start[row]) & (smart.day < end[row])
+        if int(inside.sum()) != int(end[row] - spans.start[row]):
+            missing[row] = DAYS_MISSING
+    return missing
+
+
+def _registers(plain: Readings, smart: Days, billed: _Billed) -> tuple[Int64, Int64, Int64]:
+    """Registers at day boundaries, from readings and from both ends of meter days; sorted by meter and day."""
+    bare = _without_register(smart)
+    register = np.where(bare, _running(smart, billed), smart.register_wh)
+    kept = (register != UNKNOWN) & (smart.total_wh != UNKNOWN)
+    meter, day, total, register = smart.meter[kept], smart.day[kept], smart.total_wh[kept], register[kept]
+    # A day's beginning is the end of the day before; only after a gap must it be worked back.
+    alone = np.ones(len(meter), np.bool_)
+    alone[1:] = (meter[1:] != meter[:-1]) | (day[1:] != day[:-1] + 1)
+    meters = np.concatenate([plain.meter, meter, meter[alone]])
+    at = np.concatenate([plain.day, day + 1, day[alone]])
+    wh = np.concatenate([plain.register_wh, register, (register - total)[alone]])
+    order = np.lexsort((at, meters))
+    meters, at, wh = meters[order], at[order], wh[order]
+    first = np.ones(len(meters), np.bool_)
+    first[1:] = (meters[1:] != meters[:-1]) | (at[1:] != at[:-1])
+    return meters[first], at[first], wh[first]
+
+
+def _running(smart: Days, billed: _Billed) -> Int64:
+    """Totals added up from the register of the last bill: the register that a file of totals did not bring."""
+    total = np.where(smart.total_wh == UNKNOWN, 0, smart.total_wh)
+    upto = np.cumsum(total)
+    first = np.searchsorted(smart.meter, smart.meter, side="left")
+    base = np.zeros(len(total), np.int64)
+    order = np.argsort(billed.meter, kind="stable")
+    at = np.minimum(np.searchsorted(billed.meter[order], smart.meter), max(len(order) - 1, 0))
+    if len(order):
+        base = np.where(billed.meter[order][at] == smart.meter, billed.register_wh[order][at], 0)
+    before = np.concatenate([[0], upto])[first] if len(total) else upto
+    return np.asarray(base + upto - before, np.int64)
+
+
+def _demands(plain: Readings, smart: Days) -> tuple[Int64, Int64, Int64, Int64]:
+    known = smart.demand_w != UNKNOWN
+    meter = np.concatenate([plain.meter, smart.meter[known]])
+    order = np.argsort(meter, kind="stable")
+    return (
+        meter[order],
+        np.concatenate([np.zeros_like(plain.day), smart.day[known]])[order],
+        np.concatenate([plain.day, smart.day[known] + 1])[order],
+        np.concatenate([plain.demand_w, smart.demand_w[known]])[order],
+    )
+
+
+# -- for printing and messages -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Addressees:
+    """Of each connection asked for: last four of its account number, language, mobile that messages can reach ('')."""
+
+    tail: npt.NDArray[np.bytes_]
+    language: npt.NDArray[np.bytes_]
+    mobile: npt.NDArray[np.bytes_]
+    arrears_paise: Int64
+
+
+def addressees(connections: Int64, receivable: int) -> Addressees:
+    """In the order of `connections`, which must rise."""
+    query = """
+        select c.id, coalesce(b.amount_paise, 0), right(c.account_number, 4), p.language, p.mobile_key
+        from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
+        left join ledger_balance b on b.subject = c.id and b.head_id = %s
+        where c.id = any(%s) order by c.id"""
+    fields = [Field("int8"), Field("int8"), Field("text"), Field("text"), Field("text")]
+    rows = copy_out(query, (receivable, connections.tolist()), fields)
+    return Addressees(rows[2], rows[3], rows[4], np.asarray(rows[1], np.int64))
+
+
+# -- the digest of a cycle ---------------------------------------------------------------------------------------------
+
+_DIGEST_BILLS = """
+    select concat_ws('|', c.account_number, b.kind, b.revision, b.bill_date, b.due_date, b.period_start, b.period_end,
+        b.energy_wh, b.assessed_paise, b.subsidy_paise, b.rebate_paise, b.payable_paise, b.arrears_paise, b.draft,
+        p.number, p.start, p."end", e."order", e.sha256, s.name, p.load_w, p.demand_w, p.energy_wh, p.lines_paise,
+        p.opening_wh, p.closing_wh, g.amount_paise, m.template, m.values)
+    from billing_bill b
+    join consumers_connection c on c.id = b.connection_id
+    join discoms_discom d on d.id = c.discom_id
+    join billing_billpart p on p.bill_id = b.id
+    join tariffs_rateschedule s on s.id = p.schedule_id join tariffs_edition e on e.id = s.edition_id
+    left join ledger_posting g on g.entry_id = b.entry_id and g.subject = b.connection_id
+    left join notices_message m on m.cause = 'billing:bill:' || b.id
+    where d.code = %(discom)s and b.cycle = %(cycle)s
+    order by c.account_number collate "C", b.kind, b.revision, p.number"""
+_DIGEST_UNISSUED = """
+    select concat_ws('|', c.account_number, u.outcome, u.reason)
+    from billing_unissued u join consumers_connection c on c.id = u.connection_id
+    join jobs_part j on j.id = u.part_id join billing_billrun r on r.run_id = j.run_id
+    join discoms_discom d on d.id = r.discom_id
+    where d.code = %(discom)s and r.cycle = %(cycle)s
+    order by c.account_number collate "C" """
+_DIGEST_HEADS = """
+    select concat_ws('|', h.code, sum(g.amount_paise))
+    from billing_billrun r join discoms_discom d on d.id = r.discom_id
+    join jobs_part j on j.run_id = r.run_id
+    join ledger_entry e on e.kind = 'bills' and e.cause = 'billing:part:' || j.id
+    join ledger_posting g on g.entry_id = e.id join ledger_head h on h.id = g.head_id
+    where d.code = %(discom)s and r.cycle = %(cycle)s
+    group by h.code order by h.code collate "C" """
+
+
+def digest(*, discom: str, cycle: dt.date) -> str:
+    """SHA-256 over all amounts, lines and postings of a cycle, ordered by account number, without ids and times."""
+    sha = hashlib.sha256()
+    for query in (_DIGEST_BILLS, _DIGEST_UNISSUED, _DIGEST_HEADS):
+        with connection.cursor() as cursor, cursor.cursor.copy(f"copy ({query}) to stdout", _params(discom, cycle)) as rows:
+            for block in rows:
+                sha.update(block)
+        sha.update(b"\n--\n")
+    return sha.hexdigest()
+
+
+def _params(discom: str, cycle: dt.date) -> dict[str, object]:
+    return {"discom": discom, "cycle": cycle}

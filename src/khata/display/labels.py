@@ -1,0 +1,89 @@
+"""The words on a bill, Hindi first, as they are said at a counter in Kanpur."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Language: TypeAlias = Literal["hi", "en"]
+LANGUAGES: tuple[Language, ...] = ("hi", "en")
+
+
+@dataclass(frozen=True)
+class Label:
+    hi: str
+    en: str
+
+    def in_(self, language: Language) -> str:
+        return self.hi if language == "hi" else self.en
+
+
+LINES: dict[str, Label] = {
+    "fixed": Label("नियत प्रभार", "Fixed charge"),
+    "demand": Label("मांग प्रभार", "Demand charge"),
+    "excess": Label("स्वीकृत भार से अधिक मांग", "Demand above sanctioned load"),
+    "energy": Label("ऊर्जा प्रभार", "Energy charge"),
+    "subsidy": Label("राज्य सरकार की सब्सिडी", "State government subsidy"),
+    "minimum": Label("न्यूनतम प्रभार की पूर्ति", "Top-up to minimum charge"),
+    "fppas": Label("ईंधन एवं विद्युत क्रय समायोजन अधिभार (FPPAS)", "Fuel and power purchase surcharge (FPPAS)"),
+    "duty": Label("विद्युत कर", "Electricity duty"),
+    "rebate": Label("प्रीपेड छूट", "Prepaid rebate"),
+}
+
+HEADINGS: dict[str, Label] = {
+    "bill": Label("बिजली बिल", "Electricity bill"),
+    "draft": Label("मसौदा: यह बिल जारी नहीं हुआ है, भुगतान न करें", "Draft: this bill is not issued, do not pay it"),
+    "account_number": Label("खाता संख्या", "Account number"),
+    "old_number": Label("पुरानी संख्या", "Old number"),
+    "old_number_until": Label("{day} तक मान्य", "valid until {day}"),
+    "name": Label("उपभोक्ता का नाम", "Name of consumer"),
+    "discom": Label("वितरण कम्पनी", "Distribution company"),
+    "division": Label("खण्ड", "Division"),
+    "category": Label("विधा", "Category"),
+    "sanctioned_load": Label("स्वीकृत भार", "Sanctioned load"),
+    "max_demand": Label("अधिकतम मांग", "Maximum demand"),
+    "period": Label("बिल की अवधि", "Billing period"),
+    "bill_number": Label("बिल संख्या", "Bill number"),
+    "bill_date": Label("बिल तिथि", "Bill date"),
+    "due_date": Label("देय तिथि", "Due date"),
+    "readings": Label("रीडिंग", "Readings"),
+    "meter_number": Label("मीटर संख्या", "Meter number"),
+    "previous_reading": Label("पिछली रीडिंग", "Previous reading"),
+    "present_reading": Label("वर्तमान रीडिंग", "Present reading"),
+    "multiplier": Label("गुणांक", "Multiplier"),
+    "units": Label("यूनिट", "units"),
+    "consumption": Label("उपभोग (यूनिट)", "Consumption (units)"),
+    "charges": Label("बिल का ब्यौरा", "Charges"),
+    "item": Label("मद", "Item"),
+    "quantity": Label("मात्रा", "Quantity"),
+    "rate": Label("दर", "Rate"),
+    "amount": Label("राशि (₹)", "Amount (₹)"),
+    "clause": Label("आदेश संदर्भ", "Clause"),
+    "slabs": Label("स्लैब में आपकी खपत", "Your use in each slab"),
+    "slab_above": Label("{units} से ऊपर", "above {units}"),
+    "bill_amount": Label("इस बिल की राशि", "Amount of this bill"),
+    "arrears": Label("पिछला बकाया", "Arrears"),
+    "credit": Label("पहले से जमा", "Credit"),
+    "payable": Label("कुल देय राशि", "Total payable"),
+}
+
+UNITS: dict[str, Label] = {
+    "kWh": Label("यूनिट", "kWh"),
+    "kVAh": Label("kVAh", "kVAh"),
+    "kW": Label("kW", "kW"),
+    "kVA": Label("kVA", "kVA"),
+    "₹": Label("₹", "₹"),
+}
+
+
+def line_label(line_id: str, language: Language, *, printed: str = "") -> str:
+    """The name of a charge line; of a line not known here the order's own printed words, else its id."""
+    label = LINES.get(line_id)
+    return label.in_(language) if label else printed or line_id
+
+
+def heading(name: str, language: Language, **values: str) -> str:
+    return HEADINGS[name].in_(language).format(**values)
+
+
+def unit(symbol: str, language: Language) -> str:
+    label = UNITS.get(symbol)
+    return label.in_(language) if label else symbol

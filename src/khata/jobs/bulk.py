@@ -1,0 +1,38 @@
+"""Bulk reading and writing: PostgreSQL's binary COPY between tables and NumPy columns (docs/adr/0006)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection
+
+from khata.formats.pgcopy import HEADER, TRAILER, Column, Decoded, Field, decode, encode_rows
+
+
+def copy_out(query: str, params: Sequence[object], fields: Sequence[Field]) -> Decoded:
+    """The rows of a query as columns, whole in memory: bound it by the part it is for."""
+    with connection.cursor() as cursor, cursor.cursor.copy(f"copy ({query}) to stdout (format binary)", params) as rows:
+        return decode(b"".join(bytes(block) for block in rows), fields)
+
+
+def copy_in(table: str, columns: Mapping[str, Column]) -> int:
+    """Append rows to a table in one statement. Constraints and triggers hold as for any INSERT."""
+    names = ", ".join(columns)
+    count = next(iter(columns.values())).count
+    if count:
+        with connection.cursor() as cursor, cursor.cursor.copy(f"copy {table} ({names}) from stdin (format binary)") as rows:
+            rows.write(HEADER)
+            rows.write(encode_rows(list(columns.values())))
+            rows.write(TRAILER)
+    return count
+
+
+def next_ids(table: str, count: int) -> npt.NDArray[np.int64]:
+    """`count` new values of a table's id, rising."""
+    query = "select nextval(pg_get_serial_sequence(%s, 'id')) from generate_series(1, %s)"
+    return np.asarray(copy_out(query, (table, count), [Field("int8")])[0], np.int64)
+
+
+def integers(query: str, params: Sequence[object], columns: int, *, null: int = 0) -> list[npt.NDArray[np.int64]]:
+    """A query whose columns are all bigint, as int64 columns; `null` stands for NULL."""
+    return [np.asarray(column, np.int64) for column in copy_out(query, params, [Field("int8", null=null)] * columns)]

@@ -1,0 +1,77 @@
+"""Plans runs, notes finished parts, closes runs. The work of a part is its caller's; so is the transaction."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection, transaction
+
+from khata.jobs.models import Part, PartDone, Run, RunClosed
+
+
+class RunBusy(Exception):
+    """Another process works on the same run."""
+
+
+class RunDoesNotClose(Exception):
+    """The equation of a run does not hold; the message says what is missing."""
+
+
+@transaction.atomic
+def plan(*, kind: str, key: str, terms: Mapping[str, object], subjects: npt.NDArray[np.int64], part_size: int) -> Run:
+    """A run with its subjects pinned in parts. Raises IntegrityError if `key` is planned already."""
+    run = Run.objects.create(kind=kind, key=key, terms=dict(terms))
+    starts = range(0, len(subjects), part_size)
+    Part.objects.bulk_create(
+        Part(run=run, number=number, subjects=subjects[start : start + part_size].tolist())
+        for number, start in enumerate(starts)
+    )
+    return run
+
+
+def finish_part(*, part: Part, counts: Mapping[str, int]) -> None:
+    """The last write of the part's transaction: after it, the part is never done again."""
+    PartDone.objects.create(part=part, counts=dict(counts))
+
+
+@transaction.atomic
+def close(*, run: Run, left: Sequence[str], right: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Sum the counts of all parts and close the run if every equation `left[i] = Σ right[i]` holds."""
+    totals: dict[str, int] = {}
+    parts = Part.objects.filter(run=run)
+    done = list(PartDone.objects.filter(part__run=run))
+    if len(done) != parts.count():
+        raise RunDoesNotClose(f"{run.key}: {parts.count() - len(done)} parts are not done. Run it again.")
+    for part in done:
+        for name, count in part.counts.items():
+            totals[name] = totals.get(name, 0) + count
+    for name, terms in zip(left, right, strict=True):
+        found = sum(totals.get(term, 0) for term in terms)
+        if totals.get(name, 0) != found:
+            raise RunDoesNotClose(f"{run.key}: {name} is {totals.get(name, 0)}, but {' + '.join(terms)} is {found}.")
+    RunClosed.objects.get_or_create(run=run, defaults={"equation": totals})
+    return totals
+
+
+class exclusive:  # noqa: N801 - reads as a statement: with exclusive("bill-run KESCO 2024-06"):
+    """Only one process at a time. The lock belongs to the database session, so any death gives it back."""
+
+    def __init__(self, name: str, *, wait_seconds: float) -> None:
+        self.name, self.wait_seconds = name, wait_seconds
+
+    def __enter__(self) -> None:
+        # The session of a process that was just killed lives on until its statement ends: wait a little for it.
+        with connection.cursor() as cursor:
+            cursor.execute("set lock_timeout = %s", [f"{int(self.wait_seconds * 1000)}ms"])
+            try:
+                cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [self.name])
+            except Exception as refused:
+                if getattr(refused.__cause__, "sqlstate", "") != "55P03":
+                    raise
+                raise RunBusy(f"{self.name} is being worked on by another process.") from refused
+            finally:
+                cursor.execute("set lock_timeout = 0")
+
+    def __exit__(self, *_: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [self.name])

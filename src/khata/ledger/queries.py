@@ -1,0 +1,76 @@
+"""Reads of the books, and the check of all of them."""
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+from khata.discoms.models import Discom
+from khata.ledger.models import Head
+
+
+def heads(discom: Discom) -> dict[str, int]:
+    """Head ids of a company by code."""
+    return dict(Head.objects.filter(discom=discom).values_list("code", "id"))
+
+
+@dataclass(frozen=True)
+class HeadSum:
+    discom: str
+    code: str
+    title_en: str
+    title_hi: str
+    amount_paise: int
+
+
+def head_sums(discom: str | None = None) -> list[HeadSum]:
+    """The sum of each head; those of a company sum to zero."""
+    query = """
+        select d.code, h.code, h.title_en, h.title_hi, coalesce(sum(p.amount_paise), 0)::bigint
+        from ledger_head h join discoms_discom d on d.id = h.discom_id
+        left join ledger_posting p on p.head_id = h.id
+        where %s::text is null or d.code = %s
+        group by d.id, h.id order by d.id, h.id"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [discom, discom])
+        return [HeadSum(*row) for row in cursor.fetchall()]
+
+
+# Each finds the first offence of its kind; the words name it. Constraints and triggers make all of them impossible,
+# so an offence means that somebody with the superuser's powers has been at the tables.
+_OFFENCES = (
+    (
+        "entry {} of company {} does not sum to zero: {} paise",
+        """select p.entry_id, d.code, sum(p.amount_paise) from ledger_posting p
+           join ledger_head h on h.id = p.head_id join discoms_discom d on d.id = h.discom_id
+           group by p.entry_id, d.code having sum(p.amount_paise) <> 0 order by p.entry_id limit 1""",
+    ),
+    (
+        "entry {} has no postings",
+        """select e.id from ledger_entry e left join ledger_posting p on p.entry_id = e.id
+           where p.entry_id is null order by e.id limit 1""",
+    ),
+    (
+        "a posting of {2} paise names entry {0}, which does not exist (head {1})",
+        """select p.entry_id, p.head_id, p.amount_paise from ledger_posting p
+           left join ledger_entry e on e.id = p.entry_id where e.id is null order by p.entry_id limit 1""",
+    ),
+    (
+        "the balance of subject {} on head {} is {} paise, but its postings sum to {}",
+        """select coalesce(b.subject, s.subject), coalesce(b.head_id, s.head_id), coalesce(b.amount_paise, 0), coalesce(s.amount, 0)
+           from ledger_balance b full join (
+               select subject, head_id, sum(amount_paise) as amount from ledger_posting where subject <> 0
+               group by subject, head_id) s on s.subject = b.subject and s.head_id = b.head_id
+           where b.amount_paise is distinct from s.amount order by 1, 2 limit 1""",
+    ),
+)
+
+
+def first_offence() -> str | None:
+    """What is wrong with the books, in words; None if they are in order."""
+    with connection.cursor() as cursor:
+        for words, query in _OFFENCES:
+            cursor.execute(query)
+            row = cursor.fetchone()
+            if row:
+                return words.format(*row)
+    return None
