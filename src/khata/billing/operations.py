@@ -83,7 +83,7 @@ def run_cycle(
 ) -> dict[str, dict[str, int]]:
     """Run every division for one bill month; what an earlier, killed run did stays done. Returns the equations.
 
-    Raises RunBusy if another process runs the same month, BillingError, OrderError, RunDoesNotClose.
+    Raises RunBusyError if another process runs the same month, BillingError, OrderError, RunDoesNotCloseError.
     """
     equations = {}
     files = {each.path: each for each in order_files(tariffs)}
@@ -119,7 +119,9 @@ def _plan(
     """Pin everything the run depends on: who, which orders, which policy, which dates."""
     policy = BillingPolicy.objects.filter(discom=discom, from_date__lte=cycle).order_by("-from_date").first()
     if policy is None:
-        raise BillingError(f"{discom.code} has no billing policy on {cycle}. Add one that begins on or before that day.")
+        raise BillingError(
+            f"{discom.code} has no billing policy on {cycle}. Add one that begins on or before that day."
+        )
     dated = bill_date or cycle.replace(day=policy.bill_day)
     if (dated.year, dated.month) != (cycle.year, cycle.month):
         raise BillingError(f"the bill date {dated} is not in the bill month {cycle:%Y-%m}. Choose a day of that month.")
@@ -203,10 +205,8 @@ def _work(setting: _Setting, part: Part) -> dict[str, int]:
     return {"expected": len(part.subjects), **counts}
 
 
-def _rate(
-    setting: _Setting, read: PartFacts, unissued: dict[int, Reason]
-) -> tuple[Determinants, Priced, Int64]:
-    """Determinants of all who are due, cut where a change of order matters, and rated. Owners: position of each bill."""
+def _rate(setting: _Setting, read: PartFacts, unissued: dict[int, Reason]) -> tuple[Determinants, Priced, Int64]:
+    """Determinants of all who are due, cut where an order matters, and rated; and whose each bill is (position)."""
     found = determine(read.facts, [])
     for row in np.flatnonzero(found.status).tolist():
         unissued.setdefault(row, BY_STATUS[int(found.status[row])])
@@ -243,7 +243,10 @@ def _only(found: Determinants, rows: Int64) -> Determinants:
     """The determinants of some segments, stretches included, renumbered."""
     kept = np.isin(found.stretch_segment, rows)
     return Determinants(
-        **{name: getattr(found, name)[rows] for name in ("connection", "terms", "start", "end", "energy_wh", "demand_w")},
+        **{
+            name: getattr(found, name)[rows]
+            for name in ("connection", "terms", "start", "end", "energy_wh", "demand_w")
+        },
         stretch_segment=np.searchsorted(rows, found.stretch_segment[kept]),
         stretch_meter=found.stretch_meter[kept],
         stretch_opening=found.stretch_opening[kept],

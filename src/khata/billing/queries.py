@@ -2,19 +2,30 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
+from khata.billing.models import Bill, BillPart, BillRun
 from khata.billing.rules import BILLED_BEFORE, DAYS_MISSING, NOT_READ_THIS_MONTH, Month, Reason
+from khata.consumers.models import Connection, OldNumber
 from khata.consumers.queries import TermsRows, terms
+from khata.display.bill_text import BillView, LineView, ReadingView, SlabView
+from khata.display.labels import Language
 from khata.formats.pgcopy import Field
 from khata.jobs.bulk import copy_out, integers
+from khata.kernel.bills import Group, Priced, Segments, price
+from khata.kernel.changes import rate_above
 from khata.kernel.days import day_number, month_number
 from khata.kernel.determinants import Facts
+from khata.kernel.explain import explain
+from khata.kernel.order import SlabsTelescopic, SlabSubsidy
+from khata.metering.models import Meter
 from khata.metering.queries import UNKNOWN, Days, Hung, Readings, days, hung, readings
+from khata.tariffs.queries import published_orders
 
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
@@ -31,9 +42,7 @@ class PartFacts:
     unissued: dict[int, Reason]  # by position: not to be billed this time, and why
 
 
-def part_facts(
-    connections: Int64, month: Month, categories: tuple[str, ...], areas: tuple[str, ...]
-) -> PartFacts:
+def part_facts(connections: Int64, month: Month, categories: tuple[str, ...], areas: tuple[str, ...]) -> PartFacts:
     """Read what bills of a month need: terms, meters, the end of the last bill, registers and demand."""
     ids = np.sort(connections)
     term_rows = terms(ids, month.end, categories, areas)
@@ -116,7 +125,7 @@ class _Spans:
         )
 
     def begin_at_readings(self, plain: Readings) -> None:
-        """A meter that is read on the spot is first billed from its last reading before the month, or its first in it."""
+        """A meter read on the spot is first billed from its last reading before the month, or its first in it."""
         key, month = plain.meter * _DAYS + plain.day, day_number(self.month.start)
         before = np.searchsorted(key, self.current * _DAYS + month, side="right") - 1
         if not len(key):
@@ -305,7 +314,10 @@ def digest(*, discom: str, cycle: dt.date) -> str:
     """SHA-256 over all amounts, lines and postings of a cycle, ordered by account number, without ids and times."""
     sha = hashlib.sha256()
     for query in (_DIGEST_BILLS, _DIGEST_UNISSUED, _DIGEST_HEADS):
-        with connection.cursor() as cursor, cursor.cursor.copy(f"copy ({query}) to stdout", _params(discom, cycle)) as rows:
+        with (
+            connection.cursor() as cursor,
+            cursor.cursor.copy(f"copy ({query}) to stdout", _params(discom, cycle)) as rows,
+        ):
             for block in rows:
                 sha.update(block)
         sha.update(b"\n--\n")
@@ -314,3 +326,171 @@ def digest(*, discom: str, cycle: dt.date) -> str:
 
 def _params(discom: str, cycle: dt.date) -> dict[str, object]:
     return {"discom": discom, "cycle": cycle}
+
+
+# -- stored bills, rated again -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StoredParts:
+    """Parts of bills of one run as they are stored, in the order of bills and days, and rated again."""
+
+    bill: Int64  # ids
+    lines_paise: npt.NDArray[np.int64]  # (parts, most lines), 0 beyond a schedule's lines
+    schedule: Int64
+    again: Priced
+    again_lines: npt.NDArray[np.int64]
+    again_schedule: Int64
+
+    def differing(self) -> Int64:
+        """Ids of bills that did not come out to the same paise under the same schedule."""
+        differs = (self.lines_paise != self.again_lines).any(axis=1) | (self.schedule != self.again_schedule)
+        return np.unique(self.bill[differs | (self.again.refusal > 0)])
+
+
+def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
+    """Rate bills of a run (None: all) from their stored determinants under the orders pinned by the run."""
+    published = published_orders(run.run.terms["editions"])
+    orders = tuple(order for order, _ in published)
+    matches = [schedule.match for order in orders for schedule in order.schedules]
+    categories = tuple(sorted({match.category for match in matches}))
+    areas = tuple(sorted({match.area for match in matches if match.area}))
+    query = """
+        select p.bill_id, (p.start - date '1970-01-01')::bigint, (p."end" - date '1970-01-01')::bigint,
+            array_position(%s::text[], t.category)::bigint - 1, array_position(%s::text[], t.area)::bigint - 1,
+            (t.mode = 'prepaid')::int::bigint, p.load_w::bigint, p.demand_w::bigint, p.energy_wh, p.schedule_id,
+            p.lines_paise
+        from billing_bill b join jobs_part j on j.id = b.part_id
+        join billing_billpart p on p.bill_id = b.id join consumers_terms t on t.id = p.terms_id
+        where j.run_id = %s and (%s::bigint[] is null or b.id = any(%s))
+        order by p.bill_id, p.number"""
+    wanted = None if bills is None else list(bills)
+    params = (list(categories), list(areas), run.run_id, wanted, wanted)
+    *columns, lines = copy_out(query, params, [Field("int8")] * 10 + [Field("int8[]", null=0)])
+    bill, start, end, category, area, prepaid, load, demand, energy, schedule = (
+        np.asarray(c, np.int64) for c in columns
+    )
+    segments = Segments(
+        bill=np.searchsorted(np.unique(bill), bill),
+        start=start,
+        end=end,
+        category=category,
+        area=area,
+        prepaid=prepaid,
+        load_w=load,
+        demand_w=demand,
+        energy_wh=energy,
+        bill_day=np.full(len(bill), day_number(run.bill_date)),
+        categories=categories,
+        areas=areas,
+    )
+    priced = price(orders, segments, metered=True)
+    ids = {(order.sha256, name): number for order, names in published for name, number in names.items()}
+    again, again_schedule = np.zeros_like(lines), np.zeros_like(schedule)
+    for group in priced.groups:
+        again[group.rows, : group.rated.lines.shape[1]] = group.rated.lines
+        again_schedule[group.rows] = ids[group.order.sha256, group.schedule.name]
+    return StoredParts(bill, np.asarray(lines, np.int64), schedule, priced, again, again_schedule)
+
+
+# -- showing a bill ----------------------------------------------------------------------------------------------------
+
+
+def bills_of(account_number: str, cycle: dt.date | None) -> list[Bill]:
+    """The bills of an account, newest first."""
+    found = Bill.objects.select_related("connection").filter(connection__account_number=account_number)
+    return list((found.filter(cycle=cycle) if cycle else found).order_by("-cycle", "-revision"))
+
+
+def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
+    """All that a print of a bill shows; its lines are explained by rating its stored determinants again."""
+    run = BillRun.objects.select_related("run", "division", "discom").get(run__part__id=bill.part_id)
+    connection = Connection.objects.select_related("consumer").get(id=bill.connection_id)
+    old = OldNumber.objects.filter(connection=connection, last_day__gte=bill.bill_date).first()
+    stored = rated_again(run, [bill.id])
+    parts = list(BillPart.objects.select_related("terms").filter(bill=bill).order_by("number"))
+    groups = sorted(((int(row), group, at) for group in stored.again.groups for at, row in enumerate(group.rows)))
+    hindi = language == "hi"
+    return BillView(
+        account_number=connection.account_number,
+        old_number=old.number if old else None,
+        old_number_last_day=old.last_day if old else None,
+        name=connection.consumer.name,
+        mask_name=mask_name,
+        discom=run.discom.name_hi if hindi else run.discom.name_en,
+        division=run.division.name_hi if hindi else run.division.name_en,
+        category=" + ".join(dict.fromkeys(group.schedule.name for _, group, _ in groups)),
+        sanctioned_load_w=parts[-1].load_w,
+        max_demand_w=max(part.demand_w for part in parts),
+        energy_wh=bill.energy_wh,
+        period_start=bill.period_start,
+        period_end=bill.period_end,
+        bill_number=bill.number,
+        bill_date=bill.bill_date,
+        due_date=bill.due_date,
+        readings=_reading_views(parts),
+        lines=tuple(view for _, group, at in groups for view in _line_views(group, at)),
+        slabs=_slab_views(groups[0][1], groups[0][2]) if len(groups) == 1 else (),
+        bill_paise=bill.payable_paise,
+        arrears_paise=bill.arrears_paise,
+        payable_paise=bill.payable_paise + bill.arrears_paise,
+        draft=bill.draft,
+    )
+
+
+def _reading_views(parts: list[BillPart]) -> tuple[ReadingView, ...]:
+    """Each meter once: parts that split its stretch are joined again."""
+    spans: dict[int, list[tuple[int, int, dt.date, dt.date]]] = {}
+    for part in parts:
+        for meter, opening, closing in zip(part.meters, part.opening_wh, part.closing_wh, strict=True):
+            spans.setdefault(meter, []).append((opening, closing, part.start, part.end))
+    serials = dict(Meter.objects.filter(id__in=spans).values_list("id", "serial"))
+    return tuple(
+        ReadingView(
+            meter_number=serials[meter],
+            previous_wh=span[0][0],
+            previous_day=span[0][2],
+            present_wh=span[-1][1],
+            present_day=span[-1][3],
+            multiplier=1,
+            consumption_wh=span[-1][1] - span[0][0],
+        )
+        for meter, span in spans.items()
+    )
+
+
+# What a step's quantity is counted in, as the views want it: unit, and thousandths of it in one.
+_UNITS = {"cW": ("kW", 100), "W": ("kW", 1), "Wh": ("kWh", 1), "paise": ("₹", None)}
+
+
+def _line_views(group: Group, at: int) -> Iterator[LineView]:
+    for line in explain(group, at):
+        if len(line.steps) != 1:
+            yield LineView(line.line, line.amount_paise, clause=line.steps[0].clause if line.steps else "")
+            continue
+        step = line.steps[0]
+        unit, divisor = _UNITS[step.unit]
+        milli = step.quantity * 10 if divisor is None else step.quantity // divisor
+        percent = step.rate_unit == "%"
+        rate_unit = "%" if percent else "₹/" + step.rate_unit.removeprefix("INR/").removesuffix("/month")
+        yield LineView(
+            line.line, line.amount_paise, milli, unit, step.rate * (100 if percent else 1), rate_unit, step.clause
+        )
+
+
+def _slab_views(group: Group, at: int) -> tuple[SlabView, ...]:
+    """How the units filled the slabs, at what the consumer pays for each: full rate less subsidy."""
+    energy = [line for line in group.schedule.lines if isinstance(line, SlabsTelescopic)]
+    subsidy = [line for line in group.schedule.lines if isinstance(line, SlabSubsidy)]
+    ladders = [line.slabs for line in energy] + [line.slabs for line in subsidy]
+    limits = sorted({slab.up_to_wh for slabs in ladders for slab in slabs if slab.up_to_wh is not None})
+    if not energy or not limits:
+        return ()
+    months, used = int(group.parts.months[at]), int(group.parts.energy_wh[at])
+    views = []
+    for low, high in zip([0, *limits], [*limits, None], strict=True):
+        net = sum(rate_above(line.slabs, low) for line in energy) - sum(rate_above(line.slabs, low) for line in subsidy)
+        top = used if high is None else min(used, high * months)
+        upper = None if high is None else high * months
+        views.append(SlabView(low * months, upper, max(top - low * months, 0), net))
+    return tuple(views)

@@ -53,7 +53,7 @@ class OldNumber(models.Model):
 
 
 class Terms(models.Model):
-    """What the connection is billed as from a day on: a dated fact, never edited; the highest revision of a day wins."""
+    """What the connection is billed as from a day on: a dated fact, never edited; a day's highest revision wins."""
 
     connection = models.ForeignKey(Connection, models.PROTECT)
     from_date = models.DateField()

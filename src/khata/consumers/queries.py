@@ -71,7 +71,7 @@ class TermsRows:
 
 
 def terms(connections: Int64, before: dt.date, categories: tuple[str, ...], areas: tuple[str, ...]) -> TermsRows:
-    """Terms that began before a day. A category or area that is not in the lists becomes the position after the last."""
+    """Terms that began before a day. A category or area not in the lists becomes the position after the last."""
     query = """
         select distinct on (connection_id, from_date)
             connection_id, (from_date - date '1970-01-01')::bigint, id,

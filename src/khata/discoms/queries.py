@@ -3,7 +3,7 @@
 from khata.discoms.models import Discom, Office
 
 
-class UnknownOffice(LookupError):
+class UnknownOfficeError(LookupError):
     """No company or division of this name; the message lists the known ones."""
 
 
@@ -11,7 +11,7 @@ def discom_named(code: str) -> Discom:
     found = Discom.objects.filter(code=code.upper()).first()
     if found is None:
         known = ", ".join(Discom.objects.order_by("id").values_list("code", flat=True))
-        raise UnknownOffice(f"no company is called {code!r}; companies are: {known or 'none yet'}")
+        raise UnknownOfficeError(f"no company is called {code!r}; companies are: {known or 'none yet'}")
     return found
 
 
@@ -26,4 +26,4 @@ def division_named(discom: Discom, name: str) -> Office:
         if wanted in (office.name_en.casefold(), office.name_hi, str(office.id)):
             return office
     names = ", ".join(office.name_en for office in known)
-    raise UnknownOffice(f"{discom.code} has no division {name!r}; its divisions are: {names or 'none yet'}")
+    raise UnknownOfficeError(f"{discom.code} has no division {name!r}; its divisions are: {names or 'none yet'}")

@@ -30,7 +30,10 @@ LINES: dict[str, Label] = {
 
 HEADINGS: dict[str, Label] = {
     "bill": Label("बिजली बिल", "Electricity bill"),
-    "draft": Label("मसौदा: यह बिल जारी नहीं हुआ है, भुगतान न करें", "Draft: this bill is not issued, do not pay it"),
+    "draft": Label(
+        "ध्यान दें: इस बिल की कोई दर या नियम अभी आयोग के आदेश से मिलाया जाना बाकी है",
+        "Please note: a rate or rule of this bill is still to be confirmed from the order",
+    ),
     "account_number": Label("खाता संख्या", "Account number"),
     "old_number": Label("पुरानी संख्या", "Old number"),
     "old_number_until": Label("{day} तक मान्य", "valid until {day}"),

@@ -20,7 +20,10 @@ def copy_in(table: str, columns: Mapping[str, Column]) -> int:
     names = ", ".join(columns)
     count = next(iter(columns.values())).count
     if count:
-        with connection.cursor() as cursor, cursor.cursor.copy(f"copy {table} ({names}) from stdin (format binary)") as rows:
+        with (
+            connection.cursor() as cursor,
+            cursor.cursor.copy(f"copy {table} ({names}) from stdin (format binary)") as rows,
+        ):
             rows.write(HEADER)
             rows.write(encode_rows(list(columns.values())))
             rows.write(TRAILER)

@@ -9,11 +9,11 @@ from django.db import connection, transaction
 from khata.jobs.models import Part, PartDone, Run, RunClosed
 
 
-class RunBusy(Exception):
+class RunBusyError(Exception):
     """Another process works on the same run."""
 
 
-class RunDoesNotClose(Exception):
+class RunDoesNotCloseError(Exception):
     """The equation of a run does not hold; the message says what is missing."""
 
 
@@ -41,14 +41,16 @@ def close(*, run: Run, left: Sequence[str], right: Sequence[Sequence[str]]) -> d
     parts = Part.objects.filter(run=run)
     done = list(PartDone.objects.filter(part__run=run))
     if len(done) != parts.count():
-        raise RunDoesNotClose(f"{run.key}: {parts.count() - len(done)} parts are not done. Run it again.")
+        raise RunDoesNotCloseError(f"{run.key}: {parts.count() - len(done)} parts are not done. Run it again.")
     for part in done:
         for name, count in part.counts.items():
             totals[name] = totals.get(name, 0) + count
     for name, terms in zip(left, right, strict=True):
         found = sum(totals.get(term, 0) for term in terms)
         if totals.get(name, 0) != found:
-            raise RunDoesNotClose(f"{run.key}: {name} is {totals.get(name, 0)}, but {' + '.join(terms)} is {found}.")
+            raise RunDoesNotCloseError(
+                f"{run.key}: {name} is {totals.get(name, 0)}, but {' + '.join(terms)} is {found}."
+            )
     RunClosed.objects.get_or_create(run=run, defaults={"equation": totals})
     return totals
 
@@ -68,7 +70,7 @@ class exclusive:  # noqa: N801 - reads as a statement: with exclusive("bill-run 
             except Exception as refused:
                 if getattr(refused.__cause__, "sqlstate", "") != "55P03":
                     raise
-                raise RunBusy(f"{self.name} is being worked on by another process.") from refused
+                raise RunBusyError(f"{self.name} is being worked on by another process.") from refused
             finally:
                 cursor.execute("set lock_timeout = 0")
 

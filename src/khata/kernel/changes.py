@@ -55,12 +55,13 @@ def _slab_change(old: tuple[Slab, ...], new: tuple[Slab, ...]) -> int | None:
     """The energy from which a unit costs another rate."""
     limits = sorted({0, *(slab.up_to_wh for slab in (*old, *new) if slab.up_to_wh is not None)})
     for limit in limits:
-        if _rate_above(old, limit) != _rate_above(new, limit):
+        if rate_above(old, limit) != rate_above(new, limit):
             return limit
     return None
 
 
-def _rate_above(slabs: tuple[Slab, ...], energy_wh: int) -> int:
+def rate_above(slabs: tuple[Slab, ...], energy_wh: int) -> int:
+    """The rate (10⁻⁴ rupee a kWh) of the next unit above an energy."""
     for slab in slabs:
         if slab.up_to_wh is None or energy_wh < slab.up_to_wh:
             return slab.rate_e4

@@ -19,6 +19,7 @@ Bool = npt.NDArray[np.bool_]
 E7_PER_PAISA = 100_000
 FRACTION_ONE_E4 = 10_000
 _HEADROOM = 2**62
+_LARGEST = 2**63 - 1
 
 
 class HeadRoomError(ArithmeticError):
@@ -32,6 +33,8 @@ def int64(name: str, values: npt.ArrayLike) -> Int64:
         raise TypeError(f"{name}: a scaled integer is wanted, not {array.dtype}")
     if array.ndim != 1:
         raise TypeError(f"{name}: one value a row is wanted, not shape {array.shape}")
+    if array.dtype.kind == "u" and array.size and int(array.max()) > _LARGEST:
+        raise HeadRoomError(f"{name}: {int(array.max())} does not fit into 64 bits; check the unit")
     return np.ascontiguousarray(array, dtype=np.int64)
 
 

@@ -386,9 +386,9 @@ def _rate(node: Node, unit: str) -> int:
 
 
 def _scaled(node: Node, text: str, unit: str, places: int) -> int:
-    number = text.removesuffix(unit).strip()
+    number = text.removesuffix(" " + unit).strip()
     try:
-        if not re.fullmatch(r"-?\d+(\.\d+)?", number, re.ASCII):
+        if number == text or not re.fullmatch(r"-?\d+(\.\d+)?", number, re.ASCII):
             raise InvalidOperation
         scaled = Decimal(number).scaleb(places)
     except InvalidOperation:

@@ -25,7 +25,9 @@ class NewMessages:
 def queue(*, template: Template, messages: NewMessages) -> int:
     """Write outgoing rows in the caller's transaction; returns how many."""
     if len(messages.values) != len(template.variables):
-        raise ValueError(f"template {template.name} has {len(template.variables)} variables, not {len(messages.values)}")
+        raise ValueError(
+            f"template {template.name} has {len(template.variables)} variables, not {len(messages.values)}"
+        )
     return copy_in(
         "notices_message",
         {

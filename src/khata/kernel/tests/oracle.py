@@ -4,6 +4,7 @@ Written without a look at the kernel and different in everything: its own rates,
 """
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -154,7 +155,7 @@ def parts(case: Case) -> list[Part]:
         first_days = {day.replace(day=1) for day in each_day(case.start, case.end)}
         edges += [day for day in first_days if case.start < day < case.end]
     edges = sorted(edges)
-    stretches = list(zip(edges, edges[1:], strict=False))
+    stretches = list(itertools.pairwise(edges))
     cut: list[tuple[dt.date, dt.date, int]] = []  # with the stretch it belongs to
     for number, (start, end) in enumerate(stretches):
         at = [JULY_2026] if start < JULY_2026 < end and subsidy_changes(case, start, end) else []

@@ -1,0 +1,237 @@
+"""`khata bill run | show | replay | digest`."""
+
+import argparse
+import datetime as dt
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from django.conf import settings
+
+from khata.billing.models import Bill, BillRun, Unissued
+from khata.billing.operations import PART_SIZE, BillingError, run_cycle
+from khata.billing.queries import bill_view, bills_of, digest, rated_again
+from khata.commands.errors import CommandError
+from khata.consumers.queries import resolve
+from khata.discoms.models import Discom
+from khata.discoms.queries import UnknownOfficeError, discom_named, division_named, divisions
+from khata.display.bill_text import BillView, bill_text
+from khata.display.labels import LANGUAGES
+from khata.display.money import rupees
+from khata.jobs.operations import RunBusyError, RunDoesNotCloseError
+
+_BAR = 30
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run|show|replay|digest")
+    run = verbs.add_parser("run", help="bill one month; a killed run goes on where it was")
+    _of_cycle(run)
+    run.add_argument("--division", help="only this division")
+    run.add_argument("--bill-date", type=dt.date.fromisoformat, help="default: the company's bill day of the month")
+    run.add_argument("--tariffs", type=Path, default=settings.KHATA_TARIFFS, help="folder of the tariff orders")
+    run.add_argument("--part-size", type=int, default=PART_SIZE, help="connections in one transaction")
+    run.add_argument("--json", action="store_true")
+    show = verbs.add_parser("show", help="a bill with its lines, or who got none and why")
+    show.add_argument("number", nargs="?", help="account number, old number or bill number")
+    show.add_argument("--cycle", type=_month, help="the bill month, default: the newest")
+    show.add_argument("--discom", help="with --cycle and no number: who got no bill and why")
+    show.add_argument("--lang", choices=LANGUAGES, default="hi")
+    show.add_argument("--json", action="store_true", help="money in paise, energy in Wh")
+    replay = verbs.add_parser("replay", help="rate stored bills again: the same paise?")
+    replay.add_argument("number", nargs="?", help="account number, old number or bill number")
+    replay.add_argument("--discom")
+    replay.add_argument("--cycle", type=_month)
+    replay.add_argument("--json", action="store_true")
+    hashed = verbs.add_parser("digest", help="one hash over all amounts, lines and postings of a cycle")
+    _of_cycle(hashed)
+    hashed.add_argument("--json", action="store_true")
+
+
+def _of_cycle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--discom", required=True, help="the company's code")
+    parser.add_argument("--cycle", type=_month, required=True, help="the bill month, e.g. 2024-06")
+
+
+def _month(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a month; write it as 2024-06") from None
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        return {"run": _run, "show": _show, "replay": _replay, "digest": _digest}[args.verb](args)
+    except UnknownOfficeError as unknown:
+        raise CommandError(str(unknown), f"bill {args.verb}", "Choose one of them") from None
+
+
+# -- run -----------------------------------------------------------------------------------------------------------
+
+
+def _run(args: argparse.Namespace) -> int:
+    discom = discom_named(args.discom)
+    chosen = [division_named(discom, args.division)] if args.division else divisions(discom)
+    if not chosen:
+        raise CommandError(f"{discom.code} has no divisions", "bill run", "Install its offices first")
+    if args.part_size < 1:
+        raise CommandError("a part has at least one connection", "--part-size", "Leave it away for 5000")
+    progress = _Progress(quiet=args.json)
+    try:
+        equations = run_cycle(
+            discom=discom,
+            cycle=args.cycle,
+            divisions=chosen,
+            bill_date=args.bill_date,
+            tariffs=args.tariffs,
+            part_size=args.part_size,
+            actor="command",
+            progress=progress,
+        )
+    except RunBusyError as busy:
+        raise CommandError(str(busy), "bill run", "Wait until it has ended, then look with khata bill show") from None
+    except BillingError as wrong:
+        raise CommandError(str(wrong).rstrip("."), "bill run") from None
+    except RunDoesNotCloseError as open_run:
+        sys.stderr.write(f"khata: {open_run}\n")
+        return 1
+    progress.end()
+    _tell_equations(discom, args.cycle, equations, as_json=args.json)
+    return 0
+
+
+class _Progress:
+    """A bar with rate and time left on a terminal; a line a division elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet, self.bar = quiet, sys.stderr.isatty()
+        self.began, self.count, self.division = time.monotonic(), 0, ""
+
+    def __call__(self, division: str, done: int, total: int) -> None:
+        if self.quiet:
+            return
+        if division != self.division:
+            self.division, self.before = division, self.count
+        self.count = self.before + done
+        rate = self.count / max(time.monotonic() - self.began, 1e-3)
+        left = f"{(total - done) / rate:.0f} s left in the division"
+        if self.bar:
+            filled = _BAR * done // max(total, 1)
+            text = f"\r{division:<18} {'█' * filled}{'░' * (_BAR - filled)} {done:,}/{total:,}  {rate:,.0f}/s  {left} "
+            sys.stderr.write(text + "\033[K")
+        elif done == total:
+            sys.stderr.write(f"{division}: {total:,} connections, {rate:,.0f}/s\n")
+
+    def end(self) -> None:
+        if self.bar and not self.quiet:
+            sys.stderr.write("\r\033[K")
+
+
+_WORDS = ("expected", "issued", "held", "parked", "not due", "messages", "no address")
+
+
+def _tell_equations(discom: Discom, cycle: dt.date, equations: dict[str, dict[str, int]], *, as_json: bool) -> None:
+    total: dict[str, int] = {}
+    for equation in equations.values():
+        for name, count in equation.items():
+            total[name] = total.get(name, 0) + count
+    if as_json:
+        answer = {"discom": discom.code, "cycle": f"{cycle:%Y-%m}", "total": total, "divisions": equations}
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        return
+    counts = {name: total.get(name, 0) for name in _WORDS}
+    sys.stdout.write(
+        f"{discom.code} {cycle:%Y-%m}: expected {counts['expected']:,} = issued {counts['issued']:,} + held "
+        f"{counts['held']:,} + parked {counts['parked']:,} + not due {counts['not due']:,}\n"
+        f"issued {counts['issued']:,} = messages queued {counts['messages']:,} + no usable mobile "
+        f"{counts['no address']:,}\n"
+        f"billed {rupees(total.get('payable_paise', 0))} = posted {rupees(total.get('posted_paise', 0))}\n"
+        f"{len(equations)} divisions closed\n"
+    )
+
+
+# -- show, replay, digest --------------------------------------------------------------------------------------------
+
+
+def _bills(number: str, cycle: dt.date | None) -> list[Bill]:
+    """Bills by bill number, account number or old number."""
+    if number.isdecimal() and number.isascii() and len(number) == 12:
+        bill = Bill.objects.filter(id=int(number[4:])).first()
+        return [bill] if bill and bill.number == number else []
+    found = resolve(typed=number, today=dt.date.min)
+    if found.result == "many":
+        names = ", ".join(f"{match.number} of {match.discom} ({match.why})" for match in found.matches)
+        raise CommandError(f"the number means several connections: {names}", "bill", "Give the account number")
+    return bills_of(found.matches[0].number, cycle) if found.matches else []
+
+
+def _show(args: argparse.Namespace) -> int:
+    if args.number is None:
+        return _show_unissued(args)
+    bills = _bills(args.number, args.cycle)
+    if not bills:
+        raise CommandError("there is no such bill", "bill show", "Check the number with khata number resolve")
+    view = bill_view(bills[0], args.lang, mask_name=False)
+    if args.json:
+        sys.stdout.write(json.dumps(_as_json(bills[0], view), ensure_ascii=False, default=str) + "\n")
+    else:
+        sys.stdout.write(bill_text(view, args.lang))
+    return 0
+
+
+def _as_json(bill: Bill, view: BillView) -> dict[str, object]:
+    return {"bill": bill.number, **asdict(view)}
+
+
+def _show_unissued(args: argparse.Namespace) -> int:
+    if not args.discom or not args.cycle:
+        raise CommandError("which bill?", "bill show", "Give a number, or --discom and --cycle to see who got none")
+    rows = Unissued.objects.filter(
+        part__run__billrun__discom=discom_named(args.discom), part__run__billrun__cycle=args.cycle
+    ).order_by("outcome", "reason", "connection__account_number")
+    listed = rows.values_list("connection__account_number", "outcome", "reason", "detail", "evidence")
+    if args.json:
+        names = ("account_number", "outcome", "reason", "detail", "evidence")
+        sys.stdout.write(json.dumps([dict(zip(names, row, strict=True)) for row in listed], ensure_ascii=False) + "\n")
+        return 0
+    for account, outcome, reason, detail, _ in listed:
+        sys.stdout.write(f"{account}  {outcome:<8} {reason:<14} {detail}\n")
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    if args.number is None and not (args.discom and args.cycle):
+        raise CommandError("which bills?", "bill replay", "Give a number, or --discom and --cycle")
+    runs: list[tuple[BillRun, list[int] | None]]
+    if args.number is not None:
+        bills = _bills(args.number, args.cycle)
+        if not bills:
+            raise CommandError("there is no such bill", "bill replay", "Check the number with khata number resolve")
+        runs = [(BillRun.objects.select_related("run").get(run__part__id=bill.part_id), [bill.id]) for bill in bills]
+    else:
+        found = BillRun.objects.select_related("run").filter(discom=discom_named(args.discom), cycle=args.cycle)
+        runs = [(each, None) for each in found.order_by("division_id")]
+    count, different = 0, []
+    for bill_run, wanted in runs:
+        stored = rated_again(bill_run, wanted)
+        count += len(set(stored.bill.tolist()))
+        different += stored.differing().tolist()
+    numbers = [bill.number for bill in Bill.objects.filter(id__in=different).order_by("id")]
+    if args.json:
+        sys.stdout.write(json.dumps({"bills": count, "different": numbers}) + "\n")
+    else:
+        sys.stdout.write(f"{count:,} bills rated again, {len(numbers)} differ\n" + "".join(f"  {n}\n" for n in numbers))
+    return 1 if numbers else 0
+
+
+def _digest(args: argparse.Namespace) -> int:
+    discom = discom_named(args.discom)
+    found = digest(discom=discom.code, cycle=args.cycle)
+    if args.json:
+        sys.stdout.write(json.dumps({"discom": discom.code, "cycle": f"{args.cycle:%Y-%m}", "sha256": found}) + "\n")
+    else:
+        sys.stdout.write(f"{found}  {discom.code} {args.cycle:%Y-%m}\n")
+    return 0
