@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from khata.formats.pgcopy import Field
 from khata.jobs.bulk import copy_out, integers
 from khata.kernel.bills import Group, Priced, Segments, price
 from khata.kernel.changes import rate_above
-from khata.kernel.days import day_number, month_number
+from khata.kernel.days import date_of, day_number, month_number
 from khata.kernel.determinants import Facts
 from khata.kernel.explain import explain
 from khata.kernel.order import SlabsTelescopic, SlabSubsidy
@@ -52,7 +52,7 @@ def part_facts(connections: Int64, month: Month, categories: tuple[str, ...], ar
     plain, smart = _measured(spans, meters, month)
     spans.begin_at_readings(plain)
     end, unissued = spans.ends(plain)
-    unissued.update(_days_missing(spans, smart, end))
+    unissued.update(_days_missing(spans, meters, smart, end))
     registers = _registers(plain, smart, billed)
     demand = _demands(plain, smart)
     facts = Facts(
@@ -84,6 +84,7 @@ class _Billed:
     end: Int64
     meter: Int64
     register_wh: Int64
+    owed_from: Int64  # never billed, but held or parked in an earlier month: where that bill would have begun; else 0
 
 
 def _last_billed(ids: Int64, cycle: dt.date) -> _Billed:
@@ -98,7 +99,19 @@ def _last_billed(ids: Int64, cycle: dt.date) -> _Billed:
     columns = [np.zeros(len(ids), np.int64) for _ in range(3)]
     for column, values in zip(columns, rows[1:], strict=True):
         column[at] = values
-    return _Billed(*columns)
+    return _Billed(*columns, owed_from=_owed_from(ids, columns[0] > 0, cycle))
+
+
+def _owed_from(ids: Int64, billed: Bool, cycle: dt.date) -> Int64:
+    query = """
+        select u.connection_id, min((u.evidence->>'start')::date - date '1970-01-01')::bigint
+        from billing_unissued u join jobs_part p on p.id = u.part_id join billing_billrun r on r.run_id = p.run_id
+        where u.connection_id = any(%s) and u.outcome <> 'not due' and r.cycle < %s
+        group by u.connection_id"""
+    owner, day = integers(query, (ids[~billed].tolist(), cycle), 2)
+    owed = np.zeros(len(ids), np.int64)
+    owed[np.searchsorted(ids, owner)] = day
+    return owed
 
 
 class _Spans:
@@ -120,22 +133,26 @@ class _Spans:
         # Energy from before the supply began belongs to nobody's terms.
         began = _first_of(count, np.searchsorted(ids, term_rows.connection), term_rows.from_day)
         hung_from = _first_of(count, self.meter_of, meters.from_day)
-        self.start = np.where(
-            billed.end > 0, billed.end, np.maximum(np.maximum(day_number(month.start), began), hung_from)
-        )
+        fresh = np.maximum(np.maximum(day_number(month.start), began), hung_from)
+        self.start = np.where(billed.end > 0, billed.end, np.where(billed.owed_from > 0, billed.owed_from, fresh))
+        # The meter with which a first bill begins: it may have been changed since.
+        self.first, first_smart = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+        rows = np.flatnonzero(meters.from_day <= np.maximum(day_number(month.start), hung_from)[self.meter_of])
+        self.first[self.meter_of[rows]] = meters.meter[rows]
+        first_smart[self.meter_of[rows]] = meters.smart[rows] == 1
+        self.fresh_plain = ~first_smart & (self.first > 0) & (billed.end == 0) & (billed.owed_from == 0)
 
     def begin_at_readings(self, plain: Readings) -> None:
         """A meter read on the spot is first billed from its last reading before the month, or its first in it."""
         key, month = plain.meter * _DAYS + plain.day, day_number(self.month.start)
-        before = np.searchsorted(key, self.current * _DAYS + month, side="right") - 1
+        before = np.searchsorted(key, self.first * _DAYS + month, side="right") - 1
         if not len(key):
             return
         inside = np.minimum(before + 1, len(key) - 1)
-        has_before = plain.meter[np.maximum(before, 0)] == self.current
-        has_inside = plain.meter[inside] == self.current
-        read = np.where(has_before & (before >= 0), plain.day[np.maximum(before, 0)], plain.day[inside])
-        fresh = ~self.smart & (self.billed.end == 0) & (self.current > 0) & (has_before | has_inside)
-        self.start = np.where(fresh, read, self.start)
+        has_before = (plain.meter[np.maximum(before, 0)] == self.first) & (before >= 0)
+        has_inside = plain.meter[inside] == self.first
+        read = np.where(has_before, plain.day[np.maximum(before, 0)], plain.day[inside])
+        self.start = np.where(self.fresh_plain & (has_before | has_inside), read, self.start)
 
     def ends(self, plain: Readings) -> tuple[Int64, dict[int, Reason]]:
         """The end of each period: the month's for smart meters, the newest reading's day for the others."""
@@ -165,22 +182,24 @@ def _measured(spans: _Spans, meters: Hung, month: Month) -> tuple[Readings, Days
     of = spans.meter_of
     late = (spans.start[of] < start) & (meters.meter > 0)
     late_smart = late & (meters.smart == 1)
-    plain = readings(np.unique(meters.meter[meters.meter > 0]), month.start - dt.timedelta(days=62), month.end)
+    since = month.start - dt.timedelta(days=62)
+    late_plain = (spans.start[of] < day_number(since)) & (meters.meter > 0)
+    plain = readings(np.unique(meters.meter[meters.meter > 0]), since, month.end)
     smart = days(meters.meter[meters.smart == 1], month.start, month.end)
+    if late_plain.any():
+        first, last = date_of(int(spans.start[of][late_plain].min())), since - dt.timedelta(days=1)
+        plain = Readings(*_joined(plain, readings(np.unique(meters.meter[late_plain]), first, last)))
     if late_smart.any():
-        first = dt.date(1970, 1, 1) + dt.timedelta(days=int(spans.start[of][late_smart].min()))
-        smart = _joined_days(smart, days(meters.meter[late_smart], first, month.start))
+        first = date_of(int(spans.start[of][late_smart].min()))
+        smart = Days(*_joined(smart, days(meters.meter[late_smart], first, month.start)))
     return plain, smart
 
 
-def _joined_days(one: Days, other: Days) -> Days:
-    columns = [np.concatenate(pair) for pair in zip(_columns(one), _columns(other), strict=True)]
+def _joined(one: Readings | Days, other: Readings | Days) -> list[Int64]:
+    """The columns of both, sorted by meter and day."""
+    columns = [np.concatenate([getattr(one, column.name), getattr(other, column.name)]) for column in fields(one)]
     order = np.lexsort((columns[1], columns[0]))
-    return Days(*(column[order] for column in columns))
-
-
-def _columns(rows: Days) -> tuple[Int64, ...]:
-    return rows.meter, rows.day, rows.total_wh, rows.register_wh, rows.demand_w
+    return [column[order] for column in columns]
 
 
 def _without_register(smart: Days) -> Bool:
@@ -189,22 +208,19 @@ def _without_register(smart: Days) -> Bool:
     return ~np.isin(smart.meter, known)
 
 
-def _days_missing(spans: _Spans, smart: Days, end: Int64) -> dict[int, Reason]:
+def _days_missing(spans: _Spans, meters: Hung, smart: Days, end: Int64) -> dict[int, Reason]:
     """Without a register, a missing day's energy is lost: such a month is held, not billed short."""
     bare = _without_register(smart)
     if not bare.any():
         return {}
     known = bare & (smart.total_wh != UNKNOWN)
-    wanted = {int(meter): row for row, meter in enumerate(spans.current) if meter}
-    missing = {}
-    for meter in np.unique(smart.meter[bare]).tolist():
-        row = wanted.get(meter)
-        if row is None:
-            continue
-        inside = known & (smart.meter == meter) & (smart.day >= spans.start[row]) & (smart.day < end[row])
-        if int(inside.sum()) != int(end[row] - spans.start[row]):
-            missing[row] = DAYS_MISSING
-    return missing
+    key = smart.meter[known] * _DAYS + smart.day[known]
+    start, until = np.maximum(meters.from_day, spans.start[spans.meter_of]), end[spans.meter_of]
+    same = spans.meter_of[1:] == spans.meter_of[:-1]
+    until[:-1] = np.where(same, np.minimum(until[:-1], meters.from_day[1:]), until[:-1])
+    there = np.searchsorted(key, meters.meter * _DAYS + until) - np.searchsorted(key, meters.meter * _DAYS + start)
+    short = np.isin(meters.meter, smart.meter[bare]) & (start < until) & (there != until - start)
+    return {int(row): DAYS_MISSING for row in spans.meter_of[short]}
 
 
 def _registers(plain: Readings, smart: Days, billed: _Billed) -> tuple[Int64, Int64, Int64]:
@@ -242,11 +258,14 @@ def _running(smart: Days, billed: _Billed) -> Int64:
 
 def _demands(plain: Readings, smart: Days) -> tuple[Int64, Int64, Int64, Int64]:
     known = smart.demand_w != UNKNOWN
+    # What a reading shows was drawn since the reading before: it says nothing of the days before that one.
+    since = np.zeros_like(plain.day)
+    since[1:] = np.where(plain.meter[1:] == plain.meter[:-1], plain.day[:-1], 0)
     meter = np.concatenate([plain.meter, smart.meter[known]])
     order = np.argsort(meter, kind="stable")
     return (
         meter[order],
-        np.concatenate([np.zeros_like(plain.day), smart.day[known]])[order],
+        np.concatenate([since, smart.day[known]])[order],
         np.concatenate([plain.day, smart.day[known] + 1])[order],
         np.concatenate([plain.demand_w, smart.demand_w[known]])[order],
     )
@@ -268,13 +287,16 @@ class Addressees:
 def addressees(connections: Int64, receivable: int) -> Addressees:
     """In the order of `connections`, which must rise."""
     query = """
-        select c.id, coalesce(b.amount_paise, 0), right(c.account_number, 4), p.language, p.mobile_key
-        from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
-        left join ledger_balance b on b.subject = c.id and b.head_id = %s
-        where c.id = any(%s) order by c.id"""
-    fields = [Field("int8"), Field("int8"), Field("text"), Field("text"), Field("text")]
-    rows = copy_out(query, (receivable, connections.tolist()), fields)
-    return Addressees(rows[2], rows[3], rows[4], np.asarray(rows[1], np.int64))
+        select array_agg(arrears), string_agg(tail, ''), string_agg(language, ''), string_agg(rpad(mobile_key, 10), '')
+        from (select coalesce(b.amount_paise, 0) as arrears, right(c.account_number, 4) as tail, p.language, p.mobile_key
+              from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
+              left join ledger_balance b on b.subject = c.id and b.head_id = %s and b.subject between %s and %s
+              where c.id = any(%s) order by c.id) as q"""
+    fields = [Field("int8[]", null=0), *[Field("text")] * 3]
+    params = (receivable, int(connections[0]), int(connections[-1]), connections.tolist())
+    arrears, *texts = copy_out(query, params, fields)
+    tail, language, mobile = (np.frombuffer(text[0], f"S{w}") for text, w in zip(texts, (4, 2, 10), strict=True))
+    return Addressees(tail, language, np.strings.rstrip(mobile), np.asarray(arrears[0], np.int64))
 
 
 # -- the digest of a cycle ---------------------------------------------------------------------------------------------
@@ -435,7 +457,20 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
         arrears_paise=bill.arrears_paise,
         payable_paise=bill.payable_paise + bill.arrears_paise,
         draft=bill.draft,
+        sources=_sources(groups),
     )
+
+
+def _sources(groups: Sequence[tuple[int, Group, int]]) -> tuple[str, ...]:
+    """The orders that rated the bill, and the readings that its lines cite, each once."""
+    found: dict[str, None] = {}
+    for _, group, at in groups:
+        found[f"{group.order.title} ({group.order.path})"] = None
+        cited = {step.clause for line in explain(group, at) for step in line.steps}
+        for reading in group.order.readings:
+            if reading.id in cited:
+                found[f"{reading.id} ({reading.evidence}): {reading.question} {reading.answer}"] = None
+    return tuple(found)
 
 
 def _reading_views(parts: list[BillPart]) -> tuple[ReadingView, ...]:
@@ -465,6 +500,8 @@ _UNITS = {"cW": ("kW", 100), "W": ("kW", 1), "Wh": ("kWh", 1), "paise": ("₹", 
 
 def _line_views(group: Group, at: int) -> Iterator[LineView]:
     for line in explain(group, at):
+        if not line.steps and not line.amount_paise:
+            continue  # not of this bill at all, as a prepaid rebate on a post-paid one
         if len(line.steps) != 1:
             yield LineView(line.line, line.amount_paise, clause=line.steps[0].clause if line.steps else "")
             continue

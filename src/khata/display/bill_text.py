@@ -83,6 +83,7 @@ class BillView:
     old_number: str | None = None
     old_number_last_day: dt.date | None = None
     draft: bool = False
+    sources: tuple[str, ...] = ()  # the orders, and what the clauses named in the lines say
 
 
 def bill_text(bill: BillView, language: Language) -> str:
@@ -98,6 +99,8 @@ def bill_text(bill: BillView, language: Language) -> str:
     if bill.slabs:
         parts.append([heading("slabs", language), *_slabs(bill.slabs, language)])
     parts.append(_totals(bill, language))
+    if bill.sources:
+        parts.append([heading("sources", language), *(f"  {source}" for source in bill.sources)])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 

@@ -62,6 +62,7 @@ HEADINGS: dict[str, Label] = {
     "clause": Label("आदेश संदर्भ", "Clause"),
     "slabs": Label("स्लैब में आपकी खपत", "Your use in each slab"),
     "slab_above": Label("{units} से ऊपर", "above {units}"),
+    "sources": Label("दरें और नियम जहाँ से लिए गए", "Where rates and rules come from"),
     "bill_amount": Label("इस बिल की राशि", "Amount of this bill"),
     "arrears": Label("पिछला बकाया", "Arrears"),
     "credit": Label("पहले से जमा", "Credit"),
