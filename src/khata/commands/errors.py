@@ -36,4 +36,21 @@ def explained(error: BaseException) -> str | None:
         case OrderError():
             where = f"{error.file}, line {error.line}" + (f", {error.clause}" if error.clause else "")
             return told(error.what, where, error.next_step)
+    return _of_database(error)
+
+
+def _of_database(error: BaseException) -> str | None:
+    """Tables that are not there yet, and a server that cannot be reached. By name, as most commands load no Django."""
+    if not type(error).__module__.startswith("django.db"):
+        return None
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state in ("42P01", "42703", "42883"):  # no such table, column or function: perhaps a fault of ours, after all
+        # lazy: it needs Django
+        from khata.commands.database import wanting  # noqa: PLC0415
+
+        missing = wanting()
+        return told(missing, "database", "khata database migrate") if missing else None
+    if type(error).__name__ == "OperationalError" and (state is None or state in ("3D000", "28000", "28P01")):
+        said = " ".join(str(error).split()).rstrip(".?")
+        return told(said, "database", "Check KHATA_DATABASE_URL, or unset it for the server that Khata keeps itself")
     return None

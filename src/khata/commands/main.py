@@ -25,10 +25,12 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "bench": Command("khata.commands.bench", "a table of speeds and ratios, measured in one run", database=False),
     "bill": Command("khata.commands.bill", "run the bills of a cycle, show, replay or digest them"),
+    "database": Command("khata.commands.database", "make or renew the tables"),
     "demo": Command("khata.commands.demo", "a small Kanpur: real consumption, bills, books"),
-    "ledger": Command("khata.commands.ledger", "verify the books"),
-    "meterdays": Command("khata.commands.meterdays", "load meter days from a file"),
+    "ledger": Command("khata.commands.ledger", "verify the books, and the sum of each head"),
+    "meterdays": Command("khata.commands.meterdays", "load meter days from a file, show what is stored"),
     "number": Command("khata.commands.number", "find the connection behind an account number, old or new"),
     "tariff": Command(
         "khata.commands.tariff", "price cases, explain a price, check and show the orders", database=False

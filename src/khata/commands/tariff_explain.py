@@ -90,15 +90,28 @@ def _as_text(case: PricingCase, priced: Priced, summary: Summary, language: Lang
     for group, at, row in _parts(priced):
         start, end = date_of(priced.segments.start[row]), date_of(priced.segments.end[row])
         yield f"\n{group.schedule.name}, {period(start, end, language)}\n{group.order.title} ({group.order.path})"
+        if counted := _months(group, at):
+            yield counted
         yield from _lines(explain(group, at), language)
     total = int(summary.paise["assessed"][0]), int(summary.paise["payable"][0])
     draft = "  (draft: it rests on evidence B or C)" if summary.draft[0] else ""
     yield f"\nAssessed {rupees(total[0])}, payable {rupees(total[1])}{draft}"
 
 
+def _months(group: Group, at: int) -> str:
+    """What multiplies the monthly charges, if it is not one month."""
+    num, den = int(group.parts.fixed_num[at]), int(group.parts.fixed_den[at])
+    if num == den:
+        return ""
+    whole, rest = divmod(num, den)
+    return f"Monthly charges x {whole if not rest else f'{num}/{den}'}"
+
+
 def _lines(lines: tuple[Explained, ...], language: Language) -> list[str]:
     rows = [tuple(heading(name, language) for name in ("item", "quantity", "rate", "amount", "clause"))]
     for line in lines:
+        if not line.steps and not line.amount_paise:
+            continue  # a prepaid rebate on a post-paid bill
         label, paise = line_label(line.line, language, printed=line.printed), amount(line.amount_paise)
         if len(line.steps) == 1:
             rows.append((label, *_multiplication(line.steps[0], language), paise, _clause(line.steps[0])))
@@ -153,6 +166,7 @@ def _part_as_json(priced: Priced, group: Group, at: int, row: int) -> dict[str, 
         "end": date_of(priced.segments.end[row]).isoformat(),
         "energy_wh": int(priced.segments.energy_wh[row]),
         "months": int(group.parts.months[at]),
+        "monthly_charges_times": [int(group.parts.fixed_num[at]), int(group.parts.fixed_den[at])],
         "billable_cw": int(group.rated.billable_cw[at]),
         "excess_w": int(group.rated.excess_w[at]),
         "draft": bool(group.rated.draft[at]),

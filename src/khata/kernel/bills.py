@@ -6,7 +6,7 @@ The same function serves a single bill, a bill run, an estimate, a revision and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -52,7 +52,7 @@ class Segments:
     def __post_init__(self) -> None:
         for name in _COLUMNS:
             object.__setattr__(self, name, int64(name, getattr(self, name)))
-        if len(self) and (np.diff(self.bill) < 0).any():
+        if (self.bill[1:] < self.bill[:-1]).any():
             raise ValueError("segments of a bill must follow each other")
         bad = (self.load_w <= 0) | (self.energy_wh < 0) | (self.demand_w < 0) | (self.end <= self.start)
         if bad.any():
@@ -69,7 +69,7 @@ class Segments:
         return Segments(**{**kept, **columns}, categories=self.categories, areas=self.areas)
 
     def columns(self, rows: Int64) -> dict[str, Int64]:
-        return {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return {name: getattr(self, name).take(rows) for name in _COLUMNS}
 
 
 _COLUMNS = tuple(column.name for column in fields(Segments) if column.name not in ("categories", "areas"))
@@ -124,14 +124,18 @@ def price(orders: Sequence[Order], segments: Segments, *, metered: bool) -> Pric
     the day of the cut; otherwise energy is shared out by days.
     """
     if not metered:
-        segments = split_by_days(segments, cuts(orders, segments))
+        segments = _cut(segments, *_cuts(orders, segments))
     parts = place(orders, segments)
     chosen = _choose(orders, segments, parts)
-    refusal, draft, groups = chosen.refusal.copy(), np.zeros(len(segments), np.bool_), []
-    for order_number, schedule_number in _pairs(chosen):
-        rows = np.flatnonzero((chosen.order == order_number) & (chosen.schedule == schedule_number))
-        order = orders[order_number]
-        taken = parts if len(rows) == len(segments) else parts.take(rows)
+    refusal, draft = chosen.refusal.copy(), np.zeros(len(segments), np.bool_)
+    # Nearly all bills are one whole month; apart from the others they are rated without a division by rows.
+    group_of = (chosen.order * _MANY + chosen.schedule) * 2 + parts.whole_month()
+    alike = list(_alike(np.where(chosen.refusal == 0, group_of, -1)))
+    # Gathered column by column, then cut: to gather group by group reads all of memory for each.
+    gathered, at, groups = parts.take(np.concatenate([np.zeros(0, np.int64), *(rows for _, rows in alike)])), 0, []
+    for code, rows in alike:
+        order, schedule_number = orders[code // 2 // _MANY], code // 2 % _MANY
+        taken, at = gathered.between(at, at + len(rows)), at + len(rows)
         rated = rate(order, order.schedules[schedule_number], taken)
         refusal[rows[rated.unpublished]] = UNPUBLISHED
         draft[rows] = rated.draft
@@ -141,41 +145,56 @@ def price(orders: Sequence[Order], segments: Segments, *, metered: bool) -> Pric
 
 def cuts(orders: Sequence[Order], segments: Segments) -> list[tuple[int, int]]:
     """Where segments must be cut, as (row, day): prepaid at each month, all where a change of order matters."""
-    found = _month_cuts(segments)
-    # Whether a change matters to a prepaid month depends on the energy of that month, not of the whole bill.
-    monthly, row_of = split_by_days(segments, found), _rows_of_pieces(len(segments), found)
-    parts = None
-    for before, after in itertools.pairwise(orders):
-        day = day_number(after.in_force)
-        across = np.flatnonzero((monthly.start < day) & (day < monthly.end))
-        if len(across):
-            parts = parts or place(orders, monthly)
-            matters = _matters(before, after, monthly, parts, across)
-            found.extend((row, day) for row in row_of[across[matters]].tolist())
-    return sorted(found)
+    rows, days = _cuts(orders, segments)
+    return list(zip(rows.tolist(), days.tolist(), strict=True))
 
 
 def split_by_days(segments: Segments, at: list[tuple[int, int]]) -> Segments:
-    """Cut rows at days (rising); energy by days, each share the difference of rounded running totals: they add up."""
-    if not at:
+    """Cut rows at days (rising); energy by days, so that the parts add up."""
+    return _cut(segments, *np.array(at, np.int64).reshape(-1, 2).T)
+
+
+def _cuts(orders: Sequence[Order], segments: Segments) -> tuple[Int64, Int64]:
+    rows, days = _month_cuts(segments)
+    changes = [(before, after, day_number(after.in_force)) for before, after in itertools.pairwise(orders)]
+    inside = np.zeros(len(segments), np.bool_)
+    for *_, day in changes:
+        inside |= (segments.start < day) & (day < segments.end)
+    if inside.any():
+        # Whole bills: whether a change matters depends on the bill's energy. Of a prepaid bill on that of the month.
+        taken = np.flatnonzero(np.isin(segments.bill, segments.bill[inside]))
+        bills = segments.having(segments.columns(taken))
+        own_rows, own_days = _month_cuts(bills)
+        row_of = taken[_rows_of_pieces(len(bills), own_rows)]
+        pieces = _cut(bills, own_rows, own_days)
+        parts = place(orders, pieces)
+        for before, after, day in changes:
+            across = np.flatnonzero((pieces.start < day) & (day < pieces.end))
+            found = row_of[across[_matters(before, after, pieces, parts, across)]]
+            rows, days = np.concatenate([rows, found]), np.concatenate([days, np.full(len(found), day)])
+    rising = np.lexsort((days, rows))
+    return rows[rising], days[rising]
+
+
+def _cut(segments: Segments, at_rows: Int64, at_days: Int64) -> Segments:
+    """Each piece's energy is the difference of rounded running totals, so that the pieces add up exactly."""
+    if not len(at_rows):
         return segments
-    cut_rows, cut_days = np.array(at, np.int64).T
-    rows = _rows_of_pieces(len(segments), at)
+    rows = _rows_of_pieces(len(segments), at_rows)
     made = segments.columns(rows)
-    last = cut_rows + np.arange(len(at))  # the piece that each cut ends: one more piece for every cut before it
-    made["end"][last], made["start"][last + 1] = cut_days, cut_days
-    start, whole = segments.start[rows], segments.end[rows] - segments.start[rows]
+    last = at_rows + np.arange(len(at_rows))  # the piece that each cut ends: one more piece for every cut before it
+    made["end"][last], made["start"][last + 1] = at_days, at_days
+    start = segments.start.take(rows)
+    whole, energy = segments.end.take(rows) - start, segments.energy_wh.take(rows)
     assert_head_room("energy shared out by days", largest(segments.energy_wh), largest(whole))
-    upto, before = ((made[edge] - start) * segments.energy_wh[rows] for edge in ("end", "start"))
+    upto, before = ((made[edge] - start) * energy for edge in ("end", "start"))
     made["energy_wh"] = half_up(upto, whole) - half_up(before, whole)
     return segments.having(made)
 
 
-def _rows_of_pieces(rows: int, at: list[tuple[int, int]]) -> Int64:
+def _rows_of_pieces(rows: int, at_rows: Int64) -> Int64:
     """For each piece that the cuts leave, the row it was cut from."""
-    if not at:
-        return np.arange(rows)
-    return np.repeat(np.arange(rows), 1 + np.bincount([row for row, _ in at], minlength=rows))
+    return np.repeat(np.arange(rows), 1 + np.bincount(at_rows, minlength=rows))
 
 
 def place(orders: Sequence[Order], segments: Segments) -> Parts:
@@ -208,9 +227,12 @@ def place(orders: Sequence[Order], segments: Segments) -> Parts:
     )
 
 
-def _days_of_a_month(orders: Sequence[Order], stop: Int64) -> Int64:
+def _days_of_a_month(orders: Sequence[Order], stop: Int64) -> int | Int64:
     """By the order in force on each bill's last day; a later order must not move the bills before it."""
-    days = np.full(len(stop), orders[0].month.per_days if orders else 1, np.int64)
+    known = {order.month.per_days for order in orders}
+    if len(known) < 2:
+        return known.pop() if known else 1
+    days = np.full(len(stop), orders[0].month.per_days, np.int64)
     for before, after in itertools.pairwise(orders):
         if after.month.per_days != before.month.per_days:
             days[stop > day_number(after.in_force)] = after.month.per_days
@@ -243,43 +265,47 @@ def _choose(orders: Sequence[Order], segments: Segments, parts: Parts) -> _Choic
     order = np.full(len(segments), -1, np.int64)
     for each in orders:
         order += segments.end > day_number(each.in_force)
-    schedule = np.full(len(segments), -1, np.int64)
-    refusal = np.where(order < 0, NO_ORDER, NO_CATEGORY)
     if orders:
-        before_all = segments.start < day_number(orders[0].in_force)
-        order[before_all], refusal[before_all] = -1, NO_ORDER
-    for order_number in distinct(order[order >= 0]):
-        in_order = order == order_number
-        for number, candidate in enumerate(orders[order_number].schedules):
-            of_category = in_order & _named(segments.category, segments.categories, candidate.match.category)
-            if not of_category.any():
+        order[segments.start < day_number(orders[0].in_force)] = -1
+    schedule, refusal = np.full(len(segments), -1, np.int64), np.full(len(segments), NO_ORDER, np.int64)
+    categories, areas = len(segments.categories), len(segments.areas)
+    alike = np.where(order < 0, -1, (order * categories + segments.category) * areas + segments.area)
+    for code, rows in _alike(alike):
+        category, area = segments.categories[code // areas % categories], segments.areas[code % areas]
+        refusal[rows] = NO_CATEGORY
+        for number, candidate in enumerate(orders[code // areas // categories].schedules):
+            if candidate.match.category != category:
                 continue
-            refusal[of_category & (schedule < 0)] = NO_SCHEDULE
-            fits = of_category & (schedule < 0) & matches(candidate, parts)
-            if candidate.match.area is not None:
-                fits &= _named(segments.area, segments.areas, candidate.match.area)
-            schedule[fits] = number
-    return _Choice(order, schedule, np.where(schedule >= 0, 0, refusal))
+            refusal[rows] = NO_SCHEDULE
+            if candidate.match.area in (None, area):
+                fits = matches(candidate, parts, rows)
+                schedule[rows[fits]], refusal[rows[fits]] = number, 0
+                rows = rows[~fits]
+    return _Choice(order, schedule, refusal)
 
 
-def _named(positions: Int64, names: tuple[str, ...], wanted: str) -> Bool:
-    if wanted not in names:
-        return np.zeros(len(positions), np.bool_)
-    return np.equal(positions, names.index(wanted))
+def _alike(codes: Int64) -> Iterator[tuple[int, Int64]]:
+    """Each code that is not below 0, with its rows in their order."""
+    if len(codes) and codes[0] >= 0 and (codes == codes[0]).all():
+        yield int(codes[0]), np.arange(len(codes))
+        return
+    # NumPy sorts 16 bits by radix, many times quicker; codes are small where there are many rows.
+    rising = np.argsort(codes.astype(np.int16) if largest(codes) < 2**15 else codes, kind="stable")
+    in_order = codes[rising]
+    edges = [0, *(np.flatnonzero(np.diff(in_order)) + 1).tolist(), len(codes)]
+    for start, end in itertools.pairwise(edges):
+        if start < end and in_order[start] >= 0:
+            yield int(in_order[start]), rising[start:end]
 
 
-def _pairs(chosen: _Choice) -> list[tuple[int, int]]:
-    priced = chosen.schedule >= 0
-    return [divmod(code, _MANY) for code in distinct(chosen.order[priced] * _MANY + chosen.schedule[priced])]
-
-
-def _month_cuts(segments: Segments) -> list[tuple[int, int]]:
+def _month_cuts(segments: Segments) -> tuple[Int64, Int64]:
+    """(rows, days) at which prepaid segments enter a new calendar month."""
     first, last = months_of(segments.start), months_of(segments.end - 1)
     crossing = np.flatnonzero((segments.prepaid == 1) & (first != last))
     times = (last - first)[crossing]
     rows = np.repeat(crossing, times)
     nth = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-    return list(zip(rows.tolist(), first_days(first[rows] + 1 + nth).tolist(), strict=True))
+    return rows, first_days(first[rows] + 1 + nth)
 
 
 def _matters(before: Order, after: Order, segments: Segments, parts: Parts, rows: Int64) -> Bool:

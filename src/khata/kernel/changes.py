@@ -1,5 +1,7 @@
 """Which change between two schedules touches a bill, so that an order that alters no line used splits none."""
 
+from functools import lru_cache
+
 from khata.kernel.order import (
     ExcessDemand,
     Line,
@@ -14,6 +16,7 @@ from khata.kernel.order import (
 )
 
 
+@lru_cache(maxsize=4096)
 def first_change_wh(old: Schedule, new: Schedule, *, above_load: bool, prepaid: bool) -> int | None:
     """The monthly energy above which the change alters an amount: -1 for every bill, None for no bill."""
     if old.line_ids != new.line_ids:

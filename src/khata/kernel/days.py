@@ -1,6 +1,7 @@
 """Days and half-open periods as numbers: day 0 is 1970-01-01, month 0 is January 1970."""
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,19 +29,22 @@ def month_start(month: int) -> dt.date:
 
 def months_of(days: Int64) -> Int64:
     """Month number of each day number."""
-    if not days.size:
-        return days
-    low, high = int(days.min()), int(days.max())
-    if high - low > days.size + 400:
-        return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    # Calendar arithmetic is dear; the days of a crowd of bills lie close together, so it is done once a day.
-    table = np.arange(low, high + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    return np.asarray(table[days - low], np.int64)
+    return _by_table(days, lambda day: day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64))
 
 
 def first_days(months: Int64) -> Int64:
     """Day number on which each month begins."""
-    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return _by_table(months, lambda month: month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64))
+
+
+def _by_table(values: Int64, convert: Callable[[Int64], Int64]) -> Int64:
+    """Calendar arithmetic is dear; the days of a crowd of bills lie close together, so it is done once a day."""
+    if not values.size:
+        return values
+    low, high = int(values.min()), int(values.max())
+    if high - low > values.size + 400:
+        return convert(values)
+    return convert(np.arange(low, high + 1)).take(values - low)
 
 
 @dataclass(frozen=True, order=True)
@@ -84,6 +88,10 @@ def season_days(season: Season, starts: Int64, ends: Int64) -> Int64:
     if not starts.size:
         return np.zeros(0, np.int64)
     low, high = int(starts.min()), int(ends.max())
-    inside = np.fromiter((season.covers(date_of(day)) for day in range(low, high)), np.int64, high - low)
+    days = np.arange(low, high)
+    months = months_of(days)
+    at = (months % 12 + 1) * 100 + days - first_days(months) + 1
+    first, after = (month * 100 + day for month, day in (season.start, season.end))
+    inside = (at >= first) & (at < after) if first < after else (at >= first) | (at < after)
     upto = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
-    return np.asarray(upto[ends - low] - upto[starts - low], np.int64)
+    return np.asarray(upto.take(ends - low) - upto.take(starts - low), np.int64)

@@ -101,8 +101,10 @@ def _stretches(
         # A cut repeats, from its day on, whatever was in effect before it.
         order = np.lexsort((from_day, connection))
         before = np.searchsorted(connection[order] * _DAYS + from_day[order], owners * _DAYS + days, side="right") - 1
-        position = np.concatenate([position, order[np.maximum(before, 0)]])
-        connection, from_day = np.concatenate([connection, owners]), np.concatenate([from_day, days])
+        repeated = order[np.maximum(before, 0)]
+        found = (before >= 0) & (connection[repeated] == owners)  # where nothing was in effect, nothing is cut
+        position = np.concatenate([position, repeated[found]])
+        connection, from_day = np.concatenate([connection, owners[found]]), np.concatenate([from_day, days[found]])
     order = np.lexsort((from_day, connection))
     position, connection, from_day = position[order], connection[order], from_day[order]
     next_day = np.full(len(connection), _DAYS)

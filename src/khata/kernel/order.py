@@ -158,6 +158,10 @@ class Schedule:
     doubts: tuple[Doubt, ...]
     ref: Ref
 
+    def __hash__(self) -> int:
+        # Lines may hold the published figures, a dict; equality still compares all.
+        return hash((self.name, self.title, self.ref))
+
     @property
     def line_ids(self) -> tuple[str, ...]:
         return tuple(line.id for line in self.lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 
@@ -71,11 +72,26 @@ class Parts:
     def __len__(self) -> int:
         return len(self.load_w)
 
+    def whole_month(self) -> Bool:
+        """Where all three fractions are 1."""
+        whole = (self.fixed_num == self.fixed_den) & (self.months == 1)
+        return np.asarray(whole & (self.slab_to - self.slab_from == self.slab_of), np.bool_)
+
     def take(self, rows: Int64) -> Parts:
+        return self._with(lambda column: column.take(rows))
+
+    def between(self, start: int, end: int) -> Parts:
+        """These rows, not copied."""
+        return self._with(lambda column: column[start:end])
+
+    def _with(self, change: Callable[[Int64], Int64]) -> Parts:
         made = object.__new__(Parts)
-        for column in fields(self):
-            object.__setattr__(made, column.name, getattr(self, column.name)[rows])
+        for name in _COLUMNS:
+            object.__setattr__(made, name, change(getattr(self, name)))
         return made
+
+
+_COLUMNS = tuple(column.name for column in fields(Parts))
 
 
 @dataclass(frozen=True)
@@ -105,9 +121,12 @@ class Rated:
     unpublished: Bool  # a monthly figure for the bill's month is not published: the row is not priced
 
 
-def matches(schedule: Schedule, parts: Parts) -> Bool:
-    """Which rows meet the schedule's conditions on load and usage (category and area are the caller's)."""
-    return _all_met(schedule.match.conditions, parts)
+def matches(schedule: Schedule, parts: Parts, rows: Int64) -> Bool:
+    """Which of these rows meet the schedule's conditions on load and usage (category and area are the caller's)."""
+    if not schedule.match.conditions:
+        return np.ones(len(rows), np.bool_)
+    load_w, whole_wh, months = (column.take(rows) for column in (parts.load_w, parts.whole_wh, parts.months))
+    return _all_met(schedule.match.conditions, load_w, whole_wh, months)
 
 
 def rate(order: Order, schedule: Schedule, parts: Parts, trace: Trace | None = None) -> Rated:
@@ -122,7 +141,7 @@ def rate(order: Order, schedule: Schedule, parts: Parts, trace: Trace | None = N
     work.doubt(order.line_rounding.doubtful or schedule.ref.doubtful, True)
     work.doubt(order.month.prepaid.doubtful, parts.prepaid == 1)
     for doubt in schedule.doubts:
-        work.doubt(doubt.ref.doubtful, _all_met(doubt.conditions, parts))
+        work.doubt(doubt.ref.doubtful, _all_met(doubt.conditions, parts.load_w, parts.whole_wh, parts.months))
     return Rated(work.lines.T, work.billable_cw, work.excess_w, work.draft, work.unpublished)
 
 
@@ -137,12 +156,7 @@ class _Work:
         self.excess_w = np.maximum(parts.demand_w - parts.load_w, 0)
         self.draft = np.zeros(rows, np.bool_)
         self.unpublished = np.zeros(rows, np.bool_)
-        # Nearly all bills are one month and one part: then the fractions are 1 and nothing is divided.
-        self.one_month = bool(rows) and not (
-            (parts.fixed_num != parts.fixed_den).any()
-            or (parts.months != 1).any()
-            or (parts.slab_to - parts.slab_from != parts.slab_of).any()
-        )
+        self.one_month = bool(parts.whole_month().all())  # then nothing is divided by rows
 
     def doubt(self, doubtful: bool, used: Bool | bool) -> None:
         """A number or rule on B or C evidence was used in these rows: their bills are drafts."""
@@ -254,16 +268,17 @@ def _published(work: _Work, number: int, line: PercentOf, published: Published, 
     """The figure of the month of the bill date; a month without one is never 0."""
     work.doubt(line.ref.doubtful, True)
     months = work.parts.bill_month
-    rates = np.zeros(len(months), np.int64)
+    low = int(months.min()) if months.size else 0
+    table = np.zeros(int(months.max()) - low + 1 if months.size else 0, np.int64)
     for month in distinct(months[months >= published.none_before]):
         figure = published.figures.get(month)
-        rows = months == month
-        rates[rows] = figure[0] if figure else _UNPUBLISHED
+        table[month - low] = figure[0] if figure else _UNPUBLISHED
         if figure:
-            work.doubt(figure[1].doubtful, rows)
+            work.doubt(figure[1].doubtful, months == month)
             work.note(number, base, "paise", figure[0], "%", figure[1])
     if work.trace and len(months) and months[0] < published.none_before:
         work.note(number, base, "paise", 0, "%", line.ref)
+    rates = table.take(months - low)
     missing = rates == _UNPUBLISHED
     if missing.any():
         work.unpublished |= missing
@@ -295,13 +310,15 @@ _KINDS: dict[type, Callable[..., Int64]] = {
 # -- conditions and head-room ---------------------------------------------------------------------------
 
 
-def _all_met(conditions: tuple[tuple[str, Condition], ...], parts: Parts) -> Bool:
-    met = np.ones(len(parts), np.bool_)
+def _all_met(
+    conditions: tuple[tuple[Literal["load", "energy"], Condition], ...], load_w: Int64, whole_wh: Int64, months: Int64
+) -> Bool:
+    met = np.ones(len(load_w), np.bool_)
     for what, condition in conditions:
         if what == "load":
-            met &= _met(condition, parts.load_w, condition.limit)
+            met &= _met(condition, load_w, condition.limit)
         else:
-            met &= _met(condition, parts.whole_wh, condition.limit * parts.months)
+            met &= _met(condition, whole_wh, condition.limit * months)
     return met
 
 
@@ -324,13 +341,13 @@ def _assert_fits(schedule: Schedule, parts: Parts) -> None:
     """The largest product of every kind must stay inside 64 bits, whatever the order's rates."""
     energy, load = largest(parts.energy_wh), max(largest(parts.load_w), largest(parts.demand_w))
     months = max(largest(parts.months), largest(parts.fixed_num))
-    length = largest(parts.end - parts.start)
+    length, whole_length = largest(parts.end - parts.start), largest(parts.slab_of)
     for line in schedule.lines:
         if isinstance(line, SlabsTelescopic | SlabSubsidy):
             top = max(slab.rate_e4 for slab in line.slabs)
             widest = max((slab.up_to_wh or 0) for slab in line.slabs)
             assert_head_room(f"{schedule.name} {line.id}", energy, top * len(line.slabs) * 2)
-            assert_head_room(f"{schedule.name} {line.id} slab", widest, months, largest(parts.slab_of), 2)
+            assert_head_room(f"{schedule.name} {line.id} slab", widest, months, whole_length, 2)
         elif isinstance(line, PerLoad):
             assert_head_room(f"{schedule.name} {line.id}", load, _PERCENT, line.rate_e4 * 20, months)
         elif isinstance(line, Minimum):

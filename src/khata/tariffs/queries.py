@@ -136,7 +136,7 @@ def _folder(file: SourceFile) -> str:
 
 
 def published_orders(editions: Sequence[int]) -> tuple[tuple[Order, dict[str, int]], ...]:
-    """Orders as they were published to the database, each with the ids of its schedules by name, rising by first day."""
+    """Orders as published to the database, each with the ids of its schedules by name, rising by first day."""
     # lazy: the orders in the folder are read without Django, too
     from khata.tariffs.models import Edition, File, RateSchedule  # noqa: PLC0415
 

@@ -1,0 +1,220 @@
+"""`khata demo`: makes a small Kanpur in a database of its own, and shows its bills and its books."""
+
+import argparse
+import datetime as dt
+import fcntl
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, cast
+
+from django.conf import settings
+from django.db import connection
+
+from khata.billing.models import Bill
+from khata.billing.queries import bill_view
+from khata.commands import clock
+from khata.commands.demo_steps import Steps
+from khata.commands.errors import CommandError
+from khata.display.bill_text import bill_text, table
+from khata.display.dates import day, month
+from khata.display.labels import LANGUAGES, Language
+from khata.display.money import grouped, rupees
+from khata.ledger.queries import first_offence, head_sums
+from khata.rehearsal.kanpur import CannotBuildError, Example, Summary, build, refuse
+from khata.rehearsal.months import RunMade
+
+ACCOUNTS = 5_000
+TODAY = dt.date(2024, 6, 20)
+DONE, CHECK_FAILED, INTERRUPTED = 0, 1, 130
+
+
+class _MakesDemo(Protocol):
+    """What Khata's own database backend offers. Commands stand below `site` and reach it only through Django."""
+
+    def make_demo_afresh(self) -> str: ...
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS, help=f"how many connections, default {ACCOUNTS}")
+    parser.add_argument("--no-serve", action="store_true", help="end after the report")
+
+
+def run(args: argparse.Namespace) -> int:
+    began = time.monotonic()
+    today = clock.business_date() if os.environ.get("KHATA_TODAY") or os.environ.get("KHATA_NOW") else TODAY
+    steps = Steps()
+    try:
+        refuse(accounts=args.accounts, today=today)
+        with _alone():
+            name = _afresh(steps)
+            made = build(accounts=args.accounts, today=today, tariffs=settings.KHATA_TARIFFS, say=steps)
+            sound = _report(made, today, name)
+    except CannotBuildError as wrong:
+        raise CommandError(str(wrong), "demo", "Give another --accounts, or another KHATA_TODAY") from None
+    except KeyboardInterrupt:
+        steps.stop()
+        sys.stderr.write("khata: demo: stopped. What was made is half a Kanpur; ./khata demo makes it anew.\n")
+        return INTERRUPTED
+    _tell(f"Ready after {time.monotonic() - began:.0f} s.")
+    if not args.no_serve:
+        _tell("Pages to look at come with the next version; until then the commands above show everything.")
+    return DONE if sound else CHECK_FAILED
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two demos at once would tear the database from under each other's feet. The kernel gives the lock back."""
+    path = Path(settings.KHATA_VAR) / "demo.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError("another demo is being made", "demo", "Wait until it is ready") from None
+        yield
+
+
+def _afresh(steps: Steps) -> str:
+    """An empty, migrated database of the demo's own; whatever else is on the server is not touched."""
+    steps("database", 0, 1)
+    try:
+        name = cast(_MakesDemo, connection).make_demo_afresh()
+    except RuntimeError as refused:
+        next_step = "Name a server where you may make databases in KHATA_DATABASE_URL, or unset it"
+        raise CommandError(str(refused).rstrip(".").replace("\n", " "), "demo", next_step) from None
+    command = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
+    environment = {**os.environ, "KHATA_DATABASE_NAME": name, "KHATA_ROLE": "owner"}
+    migrated = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if migrated.returncode:
+        reason = (migrated.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise CommandError(f"the tables could not be made: {reason.rstrip('.')}", "demo", "Look at the server's log")
+    steps("database", 1, 1)
+    return name
+
+
+# -- the report ----------------------------------------------------------------------------------------------------
+
+
+def _tell(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()  # between the lines of progress, which go elsewhere
+
+
+def _title(text: str) -> None:
+    _tell("", text, "─" * len(text))
+
+
+def _report(made: Summary, today: dt.date, database: str) -> bool:
+    _tell_made(made, today)
+    _title("The runs")
+    for each in made.runs:
+        _tell_run(made, each)
+    for example in made.examples:
+        _tell_bill(example)
+    sound = _tell_books(made)
+    _tell_next(made, today, database)
+    return sound
+
+
+def _tell_bill(example: Example) -> None:
+    bill = Bill.objects.get(id=example.bill)
+    for language in LANGUAGES:
+        _title(f"{example.title} ({'हिन्दी' if language == 'hi' else 'English'})")
+        if example.known_days:
+            _tell(*_wrapped(_GAP[language].format(known=example.known_days)), "")
+        _tell(bill_text(bill_view(bill, language, mask_name=False), language).rstrip())
+
+
+_GAP: dict[Language, str] = {
+    "hi": "इस महीने के केवल {known} दिनों का डेटा मिला। मीटर का रजिस्टर बाकी दिनों में भी चलता रहा, इसलिए पूरी खपत इसी बिल में है।",
+    "en": "Only {known} days of this month were received. The meter's register went on through the others, "
+    "so that all that was used is in this bill.",
+}
+_REAL = (
+    "What is real: the daily kWh of the smart meters. They were measured in {households} homes of Bareilly and Mathura "
+    "(CEEW, 2019-21, CC0) and moved to 2023-24; several connections share one home. What is synthetic: all people, "
+    "mobiles and addresses, the registers and demands laid over the real days, every other meter's use, the amounts of "
+    "the old bills, and who pays. No opening balances were brought in."
+)
+
+
+def _tell_made(made: Summary, today: dt.date) -> None:
+    _title(f"A small Kanpur on {day(today, 'en')}")
+    numbers = {name: grouped(value) for name, value in vars(made).items() if isinstance(value, int)}
+    _tell(
+        f"{made.discom.name_en} ({made.discom.code}), {made.divisions} divisions",
+        "{accounts} connections: {homes} homes, {shops} shops; {rural} rural, {prepaid} prepaid".format(**numbers),
+        "{smart} smart meters: {meter_days} days, and {missing_days} missing between them".format(**numbers),
+        "{readings} readings of the other meters and at the cut-over".format(**numbers),
+        "{old_bills} bills of the old system, as history".format(**numbers),
+        "",
+        *_wrapped(_REAL.format(**numbers)),
+    )
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(" ".join(text.split()), 100)
+
+
+def _tell_run(made: Summary, run: RunMade) -> None:
+    total: dict[str, int] = {}
+    for equation in run.equations.values():
+        for name, count in equation.items():
+            total[name] = total.get(name, 0) + count
+    counts = {name: grouped(total.get(name, 0)) for name in total.keys() | _COUNTED}
+    closed = len(run.equations)
+    _tell(
+        f"{month(run.cycle, 'en')}, dated {day(run.bill_date, 'en')}: all {closed} divisions closed"
+        if closed == made.divisions
+        else f"{month(run.cycle, 'en')}: only {closed} of {made.divisions} divisions closed",
+        f"  expected {counts['expected']} = issued {counts['issued']} + held {counts['held']} + parked "
+        f"{counts['parked']} + not due {counts['not due']}",
+        f"  issued {counts['issued']} = messages queued {counts['messages']} + no usable mobile {counts['no address']}",
+        f"  billed {rupees(total.get('payable_paise', 0))} = posted {rupees(total.get('posted_paise', 0))}; "
+        f"paid since {rupees(run.received_paise)} in {grouped(run.receipts)} receipts",
+        *(f"    {outcome}: {grouped(count)}, {reason}" for outcome, reason, count in run.unissued),
+    )
+
+
+_COUNTED = {"expected", "issued", "held", "parked", "not due", "messages", "no address"}
+
+
+def _tell_books(made: Summary) -> bool:
+    _title(f"The books of {made.discom.code}")
+    sums = [head for head in head_sums(made.discom.code) if head.amount_paise]
+    rows = [(head.title_en, head.title_hi, rupees(head.amount_paise)) for head in sums]
+    rows.append(("Sum", "योग", rupees(sum(head.amount_paise for head in sums))))
+    _tell(*table(rows, ("left", "left", "right")))
+    offence = first_offence()
+    _tell(f"khata ledger verify: {offence}" if offence else "khata ledger verify: the books are in order")
+    return offence is None
+
+
+def _tell_next(made: Summary, today: dt.date, database: str) -> None:
+    cycle, code = f"{made.runs[-1].cycle:%Y-%m}", made.discom.code
+    asked = [
+        *((f"number resolve {each.old_number}", "an old number leads to the new one") for each in made.examples[:1]),
+        *(
+            (f"bill show {each.account_number} --lang en", "the newest bill of an account")
+            for each in made.examples[:1]
+        ),
+        *(
+            (f"meterdays show {each.meter} --month {each.month:%Y-%m}", "real days, and the gaps between them")
+            for each in made.examples
+            if each.known_days
+        ),
+        (f"bill show --discom {code} --cycle {cycle}", "who got no bill, and why"),
+        (f"bill run --discom {code} --cycle {cycle}", "again: nothing changes"),
+        (f"bill replay --discom {code} --cycle {cycle}", "every bill rated once more, to the paisa"),
+        (f"bill digest --discom {code} --cycle {cycle}", "one hash over all amounts, lines and postings"),
+        ("ledger verify", "every entry sums to zero, every balance to its postings"),
+    ]
+    _title("What to try next")
+    _tell(f"export KHATA_DATABASE_NAME={database} KHATA_TODAY={today}")
+    _tell(*table([(f"./khata {command}", f"# {what}") for command, what in asked], ("left", "left")), "")
