@@ -1,4 +1,4 @@
-"""The bill run against its floor: raw COPY of all rows it writes into bare tables, and one raw SELECT of what it reads."""
+"""The bill run against its floor: raw COPY of the rows it writes into bare tables, raw SELECT of what it reads."""
 
 import json
 import resource

@@ -4,7 +4,6 @@ import argparse
 import datetime as dt
 import json
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from khata.billing.models import Bill, BillRun, Unissued
 from khata.billing.operations import PART_SIZE, BillingError, run_cycle
 from khata.billing.queries import bill_view, bills_of, digest, rated_again
 from khata.commands.errors import CommandError
+from khata.commands.steps import Steps
 from khata.consumers.queries import resolve
 from khata.discoms.models import Discom
 from khata.discoms.queries import UnknownOfficeError, discom_named, division_named, divisions
@@ -21,8 +21,6 @@ from khata.display.bill_text import BillView, bill_text
 from khata.display.labels import LANGUAGES
 from khata.display.money import rupees
 from khata.jobs.operations import RunBusyError, RunDoesNotCloseError
-
-_BAR = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +77,6 @@ def _run(args: argparse.Namespace) -> int:
         raise CommandError(f"{discom.code} has no divisions", "bill run", "Install its offices first")
     if args.part_size < 1:
         raise CommandError("a part has at least one connection", "--part-size", "Leave it away for 5000")
-    progress = _Progress(quiet=args.json)
     try:
         equations = run_cycle(
             discom=discom,
@@ -89,7 +86,7 @@ def _run(args: argparse.Namespace) -> int:
             tariffs=args.tariffs,
             part_size=args.part_size,
             actor="command",
-            progress=progress,
+            progress=_silent if args.json else Steps(),
         )
     except RunBusyError as busy:
         raise CommandError(str(busy), "bill run", "Wait until it has ended, then look with khata bill show") from None
@@ -98,36 +95,12 @@ def _run(args: argparse.Namespace) -> int:
     except RunDoesNotCloseError as open_run:
         sys.stderr.write(f"khata: {open_run}\n")
         return 1
-    progress.end()
     _tell_equations(discom, args.cycle, equations, as_json=args.json)
     return 0
 
 
-class _Progress:
-    """A bar with rate and time left on a terminal; a line a division elsewhere."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet, self.bar = quiet, sys.stderr.isatty()
-        self.began, self.count, self.division = time.monotonic(), 0, ""
-
-    def __call__(self, division: str, done: int, total: int) -> None:
-        if self.quiet:
-            return
-        if division != self.division:
-            self.division, self.before = division, self.count
-        self.count = self.before + done
-        rate = self.count / max(time.monotonic() - self.began, 1e-3)
-        left = f"{(total - done) / rate:.0f} s left in the division"
-        if self.bar:
-            filled = _BAR * done // max(total, 1)
-            text = f"\r{division:<18} {'█' * filled}{'░' * (_BAR - filled)} {done:,}/{total:,}  {rate:,.0f}/s  {left} "
-            sys.stderr.write(text + "\033[K")
-        elif done == total:
-            sys.stderr.write(f"{division}: {total:,} connections, {rate:,.0f}/s\n")
-
-    def end(self) -> None:
-        if self.bar and not self.quiet:
-            sys.stderr.write("\r\033[K")
+def _silent(*_: object) -> None:
+    """No progress where a machine reads the answer."""
 
 
 _WORDS = ("expected", "issued", "held", "parked", "not due", "messages", "no address")

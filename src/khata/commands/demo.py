@@ -19,8 +19,8 @@ from django.db import connection
 from khata.billing.models import Bill
 from khata.billing.queries import bill_view
 from khata.commands import clock
-from khata.commands.demo_steps import Steps
 from khata.commands.errors import CommandError
+from khata.commands.steps import Steps
 from khata.display.bill_text import bill_text, table
 from khata.display.dates import day, month
 from khata.display.labels import LANGUAGES, Language

@@ -36,6 +36,8 @@ def explained(error: BaseException) -> str | None:
         case OrderError():
             where = f"{error.file}, line {error.line}" + (f", {error.clause}" if error.clause else "")
             return told(error.what, where, error.next_step)
+    if type(error).__name__ == "ServerError":  # of site, which stands above: known by name only
+        return told(str(error).rstrip("."), "database", "Mend that, or set KHATA_DATABASE_URL to a server of your own")
     return _of_database(error)
 
 

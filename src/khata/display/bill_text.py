@@ -1,6 +1,7 @@
 """A bill as plain text for a terminal: the same lines, words and numbers as every other print of it."""
 
 import datetime as dt
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from khata.display.labels import Language, heading, line_label, unit
 from khata.display.money import amount, kw, kwh, rate, rupees, scaled
 
 BAR_WIDTH = 20
+SOURCE_WIDTH = 100
 VIRAMA = "\N{DEVANAGARI SIGN VIRAMA}"
 
 Align = Literal["left", "right"]
@@ -100,8 +102,12 @@ def bill_text(bill: BillView, language: Language) -> str:
         parts.append([heading("slabs", language), *_slabs(bill.slabs, language)])
     parts.append(_totals(bill, language))
     if bill.sources:
-        parts.append([heading("sources", language), *(f"  {source}" for source in bill.sources)])
+        parts.append([heading("sources", language), *(line for source in bill.sources for line in _wrapped(source))])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _wrapped(source: str) -> list[str]:
+    return textwrap.wrap(source, SOURCE_WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def masked_name(name: str) -> str:

@@ -30,7 +30,8 @@ end $$;
 create function khata.check_reference() returns trigger language plpgsql security definer set search_path = public as $$
 declare missing text;
 begin
-    execute format('select n.%1$I::text from added n left join %2$s t on t.%3$I = n.%1$I where t.%3$I is null limit 1',
+    execute format('select n.v::text from (select distinct %1$I as v from added) n
+                    left join %2$s t on t.%3$I = n.v where t.%3$I is null limit 1',
                    tg_argv[0], tg_argv[1], tg_argv[2]) into missing;
     if missing is not null then
         raise exception using errcode = 'KH005',

@@ -30,6 +30,8 @@ from khata.site.database import watcher
 
 ADMIN = "khata_admin"
 DATABASE = "khata"
+DEMO_DATABASE = "khata_demo"
+_DEMO = psycopg.sql.Identifier(DEMO_DATABASE)
 PORT = "5432"
 ROLES = Path(__file__).with_name("roles.sql")
 START_SECONDS = 120
@@ -104,19 +106,29 @@ def ensure(var: Path, *, durable: bool) -> dict[str, str]:
         return dict(known)
 
 
-def prepare(server: dict[str, str], database: str) -> None:
+def make_demo_afresh(server: dict[str, str], *, user: str | None) -> None:
+    """Drops the demo's database with all that is in it, and makes it again, empty. No other is ever dropped."""
+    with _connect(server, "postgres", autocommit=True, user=user) as connection:
+        connection.execute(psycopg.sql.SQL("drop database if exists {} with (force)").format(_DEMO))
+    prepare(server, DEMO_DATABASE, user=user)
+
+
+def prepare(server: dict[str, str], database: str, *, user: str | None = ADMIN) -> None:
     """Makes the database unless it exists, and gives Khata's roles their rights in it."""
-    with _connect(server, "postgres", autocommit=True) as connection:
+    with _connect(server, "postgres", autocommit=True, user=user) as connection:
         if not connection.execute("select from pg_database where datname = %s", [database]).fetchall():
             connection.execute(psycopg.sql.SQL("create database {}").format(psycopg.sql.Identifier(database)))
-    with _connect(server, database, autocommit=False) as connection:
+    with _connect(server, database, autocommit=False, user=user) as connection:
         connection.execute(ROLES.read_bytes())
 
 
-def _connect(server: dict[str, str], database: str, *, autocommit: bool) -> psycopg.Connection:
+def _connect(
+    server: dict[str, str], database: str, *, autocommit: bool, user: str | None = ADMIN
+) -> psycopg.Connection:
     # What is noted in khata.roles as done must not be lost with a killed server, not even one without durable.
     options = "-c synchronous_commit=on"
-    text = make_conninfo("", **server, user=ADMIN, dbname=database, connect_timeout=10, options=options)
+    mine = {"user": user, "dbname": database, "connect_timeout": 10, "options": options}
+    text = make_conninfo("", **{**server, **{name: value for name, value in mine.items() if value is not None}})
     return psycopg.connect(text, autocommit=autocommit)
 
 

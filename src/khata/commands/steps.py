@@ -1,4 +1,4 @@
-"""How far the demo is: on a terminal a bar with rate and time left, elsewhere a plain line for each finished step."""
+"""How far a long command is: on a terminal a bar with rate and time left, elsewhere a plain line a finished step."""
 
 import sys
 import time

@@ -1,0 +1,361 @@
+"""A small Kanpur, made through the same operations that everybody else uses. See the README for what of it is real."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from khata.billing.models import Bill
+from khata.billing.operations import OldBills, keep_old_bills, set_policy
+from khata.consumers.models import Connection
+from khata.consumers.operations import NewConnections, connect
+from khata.discoms.models import Discom, Office
+from khata.discoms.operations import install_companies
+from khata.discoms.queries import divisions
+from khata.ledger.operations import open_books
+from khata.metering.operations import (
+    NewDays,
+    NewMeters,
+    NewReadings,
+    add_reading_cycle,
+    hang,
+    take_days,
+    take_readings,
+)
+from khata.rehearsal.history import amounts, billed_by_reading, billed_by_register
+from khata.rehearsal.households import (
+    FIRST_DAY,
+    Series,
+    between,
+    demand_w,
+    lay_register,
+    offered,
+    read_households,
+    register_at,
+)
+from khata.rehearsal.months import Payers, RunMade, Say, bill_month
+from khata.rehearsal.people import People, people
+from khata.rehearsal.plan import Plan, draw_plan
+from khata.rehearsal.readings import CYCLES, Rounds, daily_use, rounds, spoilt
+
+Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+DISCOM = "KESCO"
+SEED = 20_240_314
+FEWEST, MOST = 100, 200_000
+CUT_OVER, OLD_NUMBERS_UNTIL = dt.date(2024, 3, 14), dt.date(2024, 9, 13)
+WAVE = "Kanpur, 14 March 2024"
+BILL_MONTHS = (dt.date(2024, 4, 1), dt.date(2024, 5, 1), dt.date(2024, 6, 1))
+FIRST_TODAY, LAST_TODAY = dt.date(2024, 4, 8), dt.date(2024, 6, 30)
+POLICY = {"bill_day": 8, "due_days": 15, "hold_paise_per_kw": 1_000_000, "hold_load_percent": 150}
+_FIRST_BILLED = np.datetime64("2024-03-01")  # the old system billed what was used before
+MISSING_DAYS = "An urban household whose smart meter has missing days"
+_AT_ONCE = 250  # smart meters whose days are stored in one delivery
+
+
+@dataclass(frozen=True)
+class Example:
+    title: str
+    bill: int
+    account_number: str
+    old_number: str
+    meter: str
+    month: dt.date  # first day of the month that was used
+    known_days: int  # of that month, where days are missing; 0 where that is not the point
+
+
+@dataclass(frozen=True)
+class Summary:
+    discom: Discom
+    divisions: int
+    accounts: int
+    homes: int
+    shops: int
+    rural: int
+    prepaid: int
+    smart: int
+    households: int
+    meter_days: int
+    missing_days: int
+    readings: int
+    old_bills: int
+    runs: tuple[RunMade, ...]
+    examples: tuple[Example, ...]
+
+
+class CannotBuildError(ValueError):
+    """The demo cannot be made like this; the message says what is possible."""
+
+
+def refuse(*, accounts: int, today: dt.date) -> None:
+    """Raises CannotBuildError where `build` would: ask before an earlier demo is thrown away."""
+    if not FEWEST <= accounts <= MOST:
+        raise CannotBuildError(f"a small Kanpur has {FEWEST} to {MOST} accounts, not {accounts}")
+    if not FIRST_TODAY <= today <= LAST_TODAY:
+        raise CannotBuildError(f"the demo lives on a day from {FIRST_TODAY} to {LAST_TODAY}, not on {today}")
+
+
+def build(*, accounts: int, today: dt.date, tariffs: Path, say: Say) -> Summary:
+    """Fill an empty, migrated database. The same arguments give the same Kanpur, to the paisa."""
+    refuse(accounts=accounts, today=today)
+    say("companies, offices, books", 0, 1)
+    discom, offices, cycles = _company()
+    say("companies, offices, books", 1, 1)
+    many, single = offered(read_households(), np.datetime64(today))
+    series = [*many, *single]
+    plan = draw_plan(accounts, series, len(single), _random(1))
+    ids, folk = _connect(discom, offices, plan, say)
+    meters = _hang(discom, plan, ids, np.array(cycles), say)
+    found = _rounds(plan, np.datetime64(today) + 1)
+    meter_days = _store_days(plan, series, meters, say)
+    readings = _store_readings(plan, series, meters, found, say)
+    old_bills = _old_bills(discom, plan, series, ids, found, tariffs, say)
+    numbers = Connection.objects.filter(discom=discom).order_by("id").values_list("account_number", flat=True)
+    payers = Payers(ids, list(numbers), folk.old_number, np.array([office.id for office in offices])[folk.division])
+    runs = tuple(
+        bill_month(
+            discom=discom,
+            offices=offices,
+            cycle=cycle,
+            today=today,
+            tariffs=tariffs,
+            payers=payers,
+            rng=_random(100 + cycle.month),
+            say=say,
+        )
+        for cycle in BILL_MONTHS
+        if cycle.replace(day=POLICY["bill_day"]) <= today
+    )
+    of_smart = [series[position] for position in plan.series[plan.smart].tolist()]
+    return Summary(
+        discom=discom,
+        divisions=len(offices),
+        accounts=accounts,
+        homes=int((~plan.shop).sum()),
+        shops=int(plan.shop.sum()),
+        rural=int(plan.rural.sum()),
+        prepaid=int(plan.prepaid.sum()),
+        smart=int(plan.smart.sum()),
+        households=len({each.household for each in of_smart}),
+        meter_days=meter_days,
+        missing_days=sum(int((each.day[-1] - each.day[0]).astype(int)) + 1 - len(each.day) for each in of_smart),
+        readings=readings,
+        old_bills=old_bills,
+        runs=runs,
+        examples=_examples(plan, series, payers, runs[-1].cycle),
+    )
+
+
+def _random(step: int) -> np.random.Generator:
+    """Each step has chance of its own, so that a change in one leaves the others as they were."""
+    return np.random.default_rng([SEED, step])
+
+
+# -- the company and its connections -------------------------------------------------------------------------------
+
+
+def _company() -> tuple[Discom, list[Office], list[int]]:
+    install_companies()
+    for each in Discom.objects.order_by("id"):
+        open_books(discom=each)
+    discom = Discom.objects.get(code=DISCOM)
+    set_policy(discom=discom, from_date=CUT_OVER, **POLICY)
+    cycles = [
+        add_reading_cycle(
+            discom=discom, code=each.code, read_day=each.day, every_months=each.every, first_month=each.first
+        )
+        for each in CYCLES
+    ]
+    return discom, divisions(discom), cycles
+
+
+def _connect(discom: Discom, offices: list[Office], plan: Plan, say: Say) -> tuple[Int64, People]:
+    count = len(plan.shop)
+    say("consumers and connections", 0, count)
+    rng = _random(2)
+    names = [office.name_en for office in offices]
+    folk = people(divisions=names, shop=plan.shop, outskirts=plan.rural, rng=rng, seed=SEED)
+    rows = NewConnections(
+        name=folk.name,
+        mobile=folk.mobile,
+        language=folk.language,
+        address=folk.address,
+        division=np.array([office.id for office in offices])[folk.division],
+        connected_on=plan.since,
+        category=np.where(plan.shop, "LMV-2", "LMV-1").tolist(),
+        area=np.where(plan.rural, "rural", "urban").tolist(),
+        mode=np.where(plan.prepaid, "prepaid", "postpaid").tolist(),
+        load_w=plan.load_w,
+        old_number=folk.old_number,
+    )
+    now = dt.datetime.combine(CUT_OVER, dt.time(), dt.UTC)
+    ids = connect(discom=discom.id, rows=rows, wave=WAVE, old_until=OLD_NUMBERS_UNTIL, now=now)
+    say("consumers and connections", count, count)
+    return ids, folk
+
+
+def _hang(discom: Discom, plan: Plan, ids: Int64, cycles: Int64, say: Say) -> Int64:
+    say("meters", 0, len(ids))
+    made = NewMeters(
+        serial=plan.meter,
+        smart=plan.smart,
+        connection=ids,
+        from_date=np.where(plan.smart, FIRST_DAY, plan.since),
+        cycle=np.where(plan.smart, 0, cycles[plan.cycle]),
+    )
+    now = dt.datetime.combine(CUT_OVER, dt.time(), dt.UTC)
+    meters = hang(discom=discom.id, meters=made, now=now)
+    say("meters", len(ids), len(ids))
+    return meters
+
+
+# -- what the meters showed ----------------------------------------------------------------------------------------
+
+
+def _store_days(plan: Plan, series: list[Series], meters: Int64, say: Say) -> int:
+    rng = _random(4)
+    rows = np.flatnonzero(plan.smart)
+    laid = [lay_register(each, 0) for each in series]
+    stored = 0
+    for first in range(0, len(rows), _AT_ONCE):
+        say("real days of smart meters", first, len(rows))
+        chunk = rows[first : first + _AT_ONCE]
+        which = plan.series[chunk].tolist()
+        counts = [len(series[position].day) for position in which]
+        factor = np.repeat(plan.load_factor[chunk], counts)
+        wh = np.concatenate([series[position].wh for position in which])
+        stored += take_days(
+            days=NewDays(
+                meter=np.repeat(meters[chunk], counts),
+                day=np.concatenate([series[position].day for position in which]),
+                total_wh=wh,
+                register_wh=np.concatenate([laid[position] for position in which])
+                + np.repeat(plan.start_wh[chunk], counts),
+                demand_w=demand_w(wh, factor * rng.integers(800, 1_200, len(factor)) // 1000),
+            ),
+            sender="rehearsal: CEEW households",
+        )
+    say("real days of smart meters", len(rows), len(rows))
+    return stored
+
+
+def _rounds(plan: Plan, end: np.datetime64) -> Rounds:
+    plain = ~plan.smart
+    rng = _random(5)
+    planned = rounds(
+        daily_wh=daily_use(plan.mean_wh[plain], plan.shop[plain], rng),
+        start_wh=plan.start_wh[plain],
+        cycle=plan.cycle[plain],
+        cycles=CYCLES,
+        load_factor=plan.load_factor[plain],
+        end=end,
+    )
+    return spoilt(planned, _FIRST_BILLED.astype("datetime64[M]"), rng)
+
+
+def _store_readings(plan: Plan, series: list[Series], meters: Int64, found: Rounds, say: Say) -> int:
+    """What the old system billed up to, as it was handed over; then the rounds since."""
+    say("register readings", 0, len(meters))
+    plain, smart = np.flatnonzero(~plan.smart), np.flatnonzero(plan.smart)
+    at = np.arange(len(plain)), found.before(_FIRST_BILLED.astype("datetime64[M]"))
+    opening = {each: int(register_at(series[each], lay_register(series[each], 0), np.array([_FIRST_BILLED]))[0])
+               for each in set(plan.series[smart].tolist())}  # fmt: skip
+    handed_over = NewReadings(
+        meter=np.concatenate([meters[plain], meters[smart]]),
+        day=np.concatenate([found.day[at], np.full(len(smart), _FIRST_BILLED)]),
+        register_wh=np.concatenate(
+            [found.register_wh[at], plan.start_wh[smart] + [opening[each] for each in plan.series[smart].tolist()]]
+        ),
+        demand_w=np.concatenate([found.demand_w[at], np.zeros(len(smart), np.int64)]),
+    )
+    stored = take_readings(readings=handed_over, source="migration")
+    since = found.read & (found.month >= _FIRST_BILLED.astype("datetime64[M]"))
+    for source, chosen in (
+        ("migration", since & (found.day < np.datetime64(CUT_OVER))),
+        ("reader", since & (found.day >= np.datetime64(CUT_OVER))),
+    ):
+        rows, columns = np.nonzero(chosen)
+        taken = NewReadings(
+            meters[plain[rows]],
+            found.day[rows, columns],
+            found.register_wh[rows, columns],
+            found.demand_w[rows, columns],
+        )
+        stored += take_readings(readings=taken, source=source)
+    say("register readings", len(meters), len(meters))
+    return stored
+
+
+# -- bills ---------------------------------------------------------------------------------------------------------
+
+
+def _old_bills(
+    discom: Discom, plan: Plan, series: list[Series], ids: Int64, found: Rounds, tariffs: Path, say: Say
+) -> int:
+    """Bills of the old system as history: amounts simulated, by the one function that prices."""
+    step = "bills of the old system"
+    say(step, 0, len(ids))
+    plain, smart = np.flatnonzero(~plan.smart), np.flatnonzero(plan.smart)
+    billed = billed_by_reading(found, plain).joined(
+        billed_by_register(series, smart, plan.series[smart], plan.load_factor[smart])
+    )
+    paise = amounts(
+        billed,
+        category=plan.shop[billed.row].astype(np.int64),
+        area=plan.rural[billed.row].astype(np.int64),
+        prepaid=plan.prepaid[billed.row].astype(np.int64),
+        load_w=plan.load_w[billed.row],
+        bill_day=POLICY["bill_day"],
+        discom=discom.code,
+        tariffs=tariffs,
+    )
+    rows = OldBills(connection=ids[billed.row], month=billed.month, units_wh=billed.energy_wh, amount_paise=paise)
+    stored = keep_old_bills(bills=rows)
+    say(step, len(ids), len(ids))
+    return stored
+
+
+# -- what to show --------------------------------------------------------------------------------------------------
+
+
+def _examples(plan: Plan, series: list[Series], payers: Payers, cycle: dt.date) -> tuple[Example, ...]:
+    """Three bills of the newest month that show the most; a kind that this small Kanpur lacks is left out."""
+    month = np.datetime64(cycle, "M") - 1
+    used = month.astype("datetime64[D]").item()
+    known = np.array([_known_of(each, month) for each in series])
+    urban_home = ~plan.rural & ~plan.shop & ~plan.prepaid
+    gap = plan.smart & (known[plan.series] > 0)
+    kinds = (
+        ("A lifeline household", urban_home & ~plan.smart & (plan.load_w == 1000), 60_000, 100_000),
+        (MISSING_DAYS, urban_home & gap, 150_000, 1_000_000),
+        ("A shop", plan.shop & ~plan.rural, 120_000, 1_000_000),
+    )
+    bills = Bill.objects.filter(cycle=cycle).order_by("connection_id")
+    facts = [(one.connection_id, one.id, one.energy_wh, (one.period_end - one.period_start).days) for one in bills]
+    columns = np.array(facts, np.int64).reshape(-1, 4)
+    rows = np.searchsorted(payers.connection, columns[:, 0])
+    made = []
+    for title, kind, least_wh, most_wh in kinds:
+        # One month, not two: the plainest bill of its kind.
+        fits = kind[rows] & (columns[:, 2] >= least_wh) & (columns[:, 2] <= most_wh) & (columns[:, 3] < 45)
+        for position in np.flatnonzero(fits)[:1].tolist():
+            row = int(rows[position])
+            days = int(known[plan.series[row]]) if title == MISSING_DAYS else 0
+            account, old = payers.account_number[row], payers.old_number[row]
+            meter = plan.meter[row].decode()
+            made.append(Example(title, int(columns[position, 1]), account, old, meter, used, days))
+    return tuple(made)
+
+
+def _known_of(series: Series, month: np.datetime64) -> int:
+    """How many days of a month are known, if most are but some in the middle are missing; else 0.
+
+    Both ends must be known: then the bill has all that was used in the month, and nothing else.
+    """
+    first, end = month.astype("datetime64[D]"), (month + 1).astype("datetime64[D]")
+    inside = between(series, first, end).day
+    ends = bool(np.isin([first - 1, end - 1], series.day).all())
+    return len(inside) if ends and 15 <= len(inside) < (end - first).astype(int) else 0
