@@ -125,7 +125,7 @@ def _migrate(name: str) -> None:
 
 def _fingerprint() -> str:
     """Everything that a migrated, empty database depends on."""
-    files = [path for path in REPOSITORY.glob("khata/*/migrations/**/*") if path.suffix in {".py", ".sql"}]
+    files = [path for path in REPOSITORY.glob("src/khata/*/migrations/**/*") if path.suffix in {".py", ".sql"}]
     digest = hashlib.sha256(repr(settings.INSTALLED_APPS).encode())
     for path in [server.ROLES, *sorted(files)]:
         digest.update(f"{path.relative_to(REPOSITORY)}\n".encode() + path.read_bytes())

@@ -1,6 +1,7 @@
 """Bills and what they were made from. Nothing here is ever updated."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -49,7 +50,7 @@ class Bill(models.Model):
     cycle = models.DateField()
     kind = models.TextField(default="regular")
     revision = models.SmallIntegerField(default=0)
-    part = models.ForeignKey(Part, models.DO_NOTHING, db_constraint=False)
+    part = models.ForeignKey(Part, models.DO_NOTHING, db_constraint=False, db_index=False)
     entry = models.ForeignKey(Entry, models.DO_NOTHING, db_constraint=False, db_index=False)
     bill_date = models.DateField()
     due_date = models.DateField()
@@ -64,6 +65,8 @@ class Bill(models.Model):
     draft = models.BooleanField()
 
     class Meta:
+        # Bills of a part are written together, so the smallest of indexes finds them.
+        indexes = [BrinIndex(fields=["part"], name="bill_by_part", pages_per_range=16)]
         constraints = [
             models.UniqueConstraint(fields=["connection", "cycle", "kind", "revision"], name="bill_once"),
             models.CheckConstraint(

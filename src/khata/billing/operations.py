@@ -17,7 +17,7 @@ from khata.audit.operations import record
 from khata.billing.models import BillingPolicy, BillRun, Unissued
 from khata.billing.queries import PartFacts, addressees, part_facts
 from khata.billing.rules import BY_STATUS, TOO_DEAR, TOO_MUCH, Month, Policy, Reason, absurd
-from khata.consumers.models import Connection
+from khata.consumers.queries import supplied
 from khata.discoms.models import Discom, Office
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
@@ -29,7 +29,6 @@ from khata.kernel.days import date_of, day_number
 from khata.kernel.determinants import Determinants, determine
 from khata.kernel.order import Order
 from khata.kernel.rating import KERNEL_VERSION
-from khata.kernel.reader import SourceFile
 from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
 from khata.ledger.rules import CONSUMERS
@@ -83,19 +82,21 @@ def run_cycle(
 ) -> dict[str, dict[str, int]]:
     """Run every division for one bill month; what an earlier, killed run did stays done. Returns the equations.
 
-    Raises RunBusyError if another process runs the same month, BillingError, OrderError, RunDoesNotCloseError.
+    Raises RunBusyError if another process bills the same company, BillingError, OrderError, RunDoesNotCloseError.
     """
     equations = {}
     files = {each.path: each for each in order_files(tariffs)}
     orders = orders_of([read_files(each) for each in files.values()], discom.code)
-    with exclusive(f"bill-run {discom.code} {cycle:%Y-%m}", wait_seconds=3):
+    editions = [publish(order=order, files=files[order.path].sources).edition for order in orders]
+    # Not two months at once either: arrears and first registers come from the month before.
+    with exclusive(f"bill-run {discom.code}", wait_seconds=3):
         for division in divisions:
             run = find_run(_key(discom, division, cycle)) or _plan(
                 discom=discom,
                 division=division,
                 cycle=cycle,
                 bill_date=bill_date,
-                orders=[(order, files[order.path].sources) for order in orders],
+                editions=editions,
                 part_size=part_size,
             )
             equations[division.name_en] = closed_equation(run) or _run(run, division, actor, progress)
@@ -113,7 +114,7 @@ def _plan(
     division: Office,
     cycle: dt.date,
     bill_date: dt.date | None,
-    orders: Sequence[tuple[Order, Sequence[SourceFile]]],
+    editions: Sequence[int],
     part_size: int,
 ) -> Run:
     """Pin everything the run depends on: who, which orders, which policy, which dates."""
@@ -126,14 +127,18 @@ def _plan(
     if (dated.year, dated.month) != (cycle.year, cycle.month):
         raise BillingError(f"the bill date {dated} is not in the bill month {cycle:%Y-%m}. Choose a day of that month.")
     due = dated + dt.timedelta(days=policy.due_days)
-    editions = [publish(order=order, files=files).edition for order, files in orders]
+    later = BillRun.objects.filter(division=division, cycle__gt=cycle).order_by("cycle").first()
+    if later:
+        raise BillingError(
+            f"{division.name_en} has been billed for {later.cycle:%Y-%m}, in bills that reach back to the ones before. "
+            "A month before that cannot be run any more."
+        )
     pinned = Policy(policy.bill_day, policy.due_days, policy.hold_paise_per_kw, policy.hold_load_percent)
-    subjects = Connection.objects.filter(division=division, connected_on__lt=cycle).order_by("id")
     run = plan(
         kind="bill",
         key=_key(discom, division, cycle),
-        terms={"editions": editions, "policy": asdict(pinned)},
-        subjects=np.fromiter(subjects.values_list("id", flat=True).iterator(), np.int64),
+        terms={"editions": list(editions), "policy": asdict(pinned)},
+        subjects=supplied(division=division.id, before=cycle),
         part_size=part_size,
     )
     BillRun.objects.create(run=run, discom=discom, division=division, cycle=cycle, bill_date=dated, due_date=due)
@@ -208,15 +213,22 @@ def _work(setting: _Setting, part: Part) -> dict[str, int]:
 def _rate(setting: _Setting, read: PartFacts, unissued: dict[int, Reason]) -> tuple[Determinants, Priced, Int64]:
     """Determinants of all who are due, cut where an order matters, and rated; and whose each bill is (position)."""
     found = determine(read.facts, [])
-    for row in np.flatnonzero(found.status).tolist():
-        unissued.setdefault(row, BY_STATUS[int(found.status[row])])
-    owners = np.setdiff1d(np.arange(len(read.connections)), np.array(sorted(unissued), np.int64))
+    owners = _due(read, found, unissued)
     segments, rows = _segments(setting, read, found, owners)
     cut = cuts(setting.orders, segments)
     if cut:
         found = determine(read.facts, [(int(found.connection[rows[row]]), day) for row, day in cut])
+        # Between two cuts a register may be found to fall that rises over the whole.
+        owners = _due(read, found, unissued)
         segments, rows = _segments(setting, read, found, owners)
     return _only(found, rows), price(setting.orders, segments, metered=True), owners
+
+
+def _due(read: PartFacts, found: Determinants, unissued: dict[int, Reason]) -> Int64:
+    """Positions of those who have determinants; why the others have none is added to `unissued`."""
+    for row in np.flatnonzero(found.status).tolist():
+        unissued.setdefault(row, BY_STATUS[int(found.status[row])])
+    return np.setdiff1d(np.arange(len(read.connections)), np.array(sorted(unissued), np.int64))
 
 
 def _segments(setting: _Setting, read: PartFacts, found: Determinants, owners: Int64) -> tuple[Segments, Int64]:
@@ -510,4 +522,52 @@ def _queue(
         messages=NewMessages(
             connections[to], language[to], mobile[to], (tail[to], due[to].astype("S20"), last_day), cause
         ),
+    )
+
+
+# -- a company's own choices, and what its old system billed -----------------------------------------------------------
+
+
+@transaction.atomic
+def set_policy(
+    *,
+    discom: Discom,
+    from_date: dt.date,
+    bill_day: int,
+    due_days: int,
+    hold_paise_per_kw: int,
+    hold_load_percent: int,
+) -> None:
+    """From this day on the company bills like this. A second policy of the same day is refused by the database."""
+    BillingPolicy.objects.create(
+        discom=discom,
+        from_date=from_date,
+        bill_day=bill_day,
+        due_days=due_days,
+        hold_paise_per_kw=hold_paise_per_kw,
+        hold_load_percent=hold_load_percent,
+    )
+
+
+@dataclass(frozen=True)
+class OldBills:
+    """Columns of equal length: bills of the company's own system. `month` is the first day of the bill month."""
+
+    connection: Int64
+    month: npt.NDArray[np.datetime64]
+    units_wh: Int64
+    amount_paise: Int64
+
+
+@transaction.atomic
+def keep_old_bills(*, bills: OldBills) -> int:
+    """Keep history to show; it is never posted."""
+    return copy_in(
+        "billing_oldbill",
+        {
+            "connection_id": pgcopy.int8(bills.connection),
+            "month": pgcopy.date(bills.month),
+            "units_wh": pgcopy.int8(bills.units_wh),
+            "amount_paise": pgcopy.int8(bills.amount_paise),
+        },
     )

@@ -22,7 +22,7 @@ from khata.kernel.changes import rate_above
 from khata.kernel.days import date_of, day_number, month_number
 from khata.kernel.determinants import Facts
 from khata.kernel.explain import explain
-from khata.kernel.order import SlabsTelescopic, SlabSubsidy
+from khata.kernel.order import ExcessDemand, Minimum, SlabsTelescopic, SlabSubsidy
 from khata.metering.models import Meter
 from khata.metering.queries import UNKNOWN, Days, Hung, Readings, days, hung, readings
 from khata.tariffs.queries import published_orders
@@ -99,7 +99,7 @@ def _last_billed(ids: Int64, cycle: dt.date) -> _Billed:
     columns = [np.zeros(len(ids), np.int64) for _ in range(3)]
     for column, values in zip(columns, rows[1:], strict=True):
         column[at] = values
-    return _Billed(*columns, owed_from=_owed_from(ids, columns[0] > 0, cycle))
+    return _Billed(columns[0], columns[1], columns[2], _owed_from(ids, columns[0] > 0, cycle))
 
 
 def _owed_from(ids: Int64, billed: Bool, cycle: dt.date) -> Int64:
@@ -288,7 +288,8 @@ def addressees(connections: Int64, receivable: int) -> Addressees:
     """In the order of `connections`, which must rise."""
     query = """
         select array_agg(arrears), string_agg(tail, ''), string_agg(language, ''), string_agg(rpad(mobile_key, 10), '')
-        from (select coalesce(b.amount_paise, 0) as arrears, right(c.account_number, 4) as tail, p.language, p.mobile_key
+        from (select coalesce(b.amount_paise, 0) as arrears, right(c.account_number, 4) as tail,
+                  p.language, p.mobile_key
               from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
               left join ledger_balance b on b.subject = c.id and b.head_id = %s and b.subject between %s and %s
               where c.id = any(%s) order by c.id) as q"""
@@ -499,9 +500,10 @@ _UNITS = {"cW": ("kW", 100), "W": ("kW", 1), "Wh": ("kWh", 1), "paise": ("₹", 
 
 
 def _line_views(group: Group, at: int) -> Iterator[LineView]:
+    idle = {line.id for line in group.schedule.lines if isinstance(line, ExcessDemand | Minimum)}
     for line in explain(group, at):
-        if not line.steps and not line.amount_paise:
-            continue  # not of this bill at all, as a prepaid rebate on a post-paid one
+        if not line.amount_paise and (not line.steps or line.line in idle):
+            continue  # not of this bill, as a prepaid rebate on a post-paid one, or demand that was not exceeded
         if len(line.steps) != 1:
             yield LineView(line.line, line.amount_paise, clause=line.steps[0].clause if line.steps else "")
             continue

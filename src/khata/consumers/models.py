@@ -47,7 +47,7 @@ class OldNumber(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["discom", "number"], name="old_number_once_a_company"),
+            models.UniqueConstraint(fields=["number", "discom"], name="old_number_once_a_company"),
             models.CheckConstraint(condition=Q(number__regex=r"^[0-9]{6,8}$"), name="old_number_six_to_eight_digits"),
         ]
 

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from khata.consumers.models import Connection, OldNumber
-from khata.formats.text import account_number_text
+from khata.formats.text import FormatError, account_number_text
 from khata.jobs.bulk import integers
 
 Int64 = npt.NDArray[np.int64]
+ACCOUNT_DIGITS = 10
+OLD_DIGITS = (6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -32,28 +34,54 @@ class Resolved:
 def resolve(*, typed: str, today: dt.date, discom: str | None = None) -> Resolved:
     """Which connections a typed number means. Never guesses: a number that fits several gives them all.
 
-    Ten digits are an account number; six to eight an old number, honoured up to its last day (IST). Fewer than ten
-    digits may also be an account number whose leading zeros a spreadsheet has eaten. Raises FormatError.
+    Ten digits are an account number; six to eight an old number, honoured up to and including its last day (IST). Fewer
+    digits than a number has may also be that number without its leading zeros, which a spreadsheet has eaten. Raises
+    FormatError for what cannot be a number at all.
     """
-    number = account_number_text(typed)
-    found = {}
-    connections = Connection.objects.select_related("discom")
-    old = OldNumber.objects.select_related("discom", "connection").filter(last_day__gte=today)
+    number = _digits_of(typed)
+    connections = Connection.objects.select_related("discom").filter(account_number=number.zfill(ACCOUNT_DIGITS))
+    aliases = OldNumber.objects.select_related("discom", "connection").filter(
+        last_day__gte=today, number__in={number.zfill(length) for length in OLD_DIGITS if length >= len(number)}
+    )
     if discom:
-        connections, old = connections.filter(discom__code=discom), old.filter(discom__code=discom)
-    if len(number) == 10:
-        for row in connections.filter(account_number=number):
-            found[row.account_number] = Match(row.account_number, row.discom.code, "account number")
-    if 6 <= len(number) <= 8:
-        for alias in old.filter(number=number):
-            account = alias.connection.account_number
-            found[account] = Match(account, alias.discom.code, f"old number, honoured until {alias.last_day}")
-    if 6 <= len(number) < 10:
-        for row in connections.filter(account_number=number.zfill(10)):
-            why = "account number without its leading zeros"
-            found.setdefault(row.account_number, Match(row.account_number, row.discom.code, why))
-    matches = tuple(sorted(found.values(), key=lambda match: (match.discom, match.number)))
-    return Resolved("none" if not matches else "one" if len(matches) == 1 else "many", matches)
+        connections, aliases = connections.filter(discom__code=discom), aliases.filter(discom__code=discom)
+    found = [(row.account_number == number, _by_account(row, number)) for row in connections]
+    found += [(alias.number == number, _by_alias(alias, number)) for alias in aliases]
+    matches: dict[str, Match] = {}
+    for _, match in sorted(found, key=lambda each: not each[0]):  # of two ways to one connection, the exact one is told
+        matches.setdefault(match.number, match)
+    listed = tuple(sorted(matches.values(), key=lambda match: (match.discom, match.number)))
+    return Resolved("none" if not listed else "one" if len(listed) == 1 else "many", listed)
+
+
+def _digits_of(typed: str) -> str:
+    """The error never shows the number: it leads to a person."""
+    number = account_number_text(typed)
+    next_step = "Give the account number of ten digits, or the old one of six to eight, as printed on a bill"
+    if not number:
+        raise FormatError("the account number is empty", next_step=next_step)
+    if not (number.isascii() and number.isdecimal()):
+        raise FormatError("the account number has a character that is not a digit", next_step=next_step)
+    if len(number) > ACCOUNT_DIGITS:
+        wrong = f"the account number has {len(number)} digits, {ACCOUNT_DIGITS} are the most"
+        raise FormatError(wrong, next_step=next_step)
+    return number
+
+
+def _by_account(row: Connection, number: str) -> Match:
+    why = "account number" if row.account_number == number else "account number without its leading zeros"
+    return Match(row.account_number, row.discom.code, why)
+
+
+def _by_alias(alias: OldNumber, number: str) -> Match:
+    why = "old number" if alias.number == number else "old number without its leading zeros"
+    return Match(alias.connection.account_number, alias.discom.code, f"{why}, honoured until {alias.last_day}")
+
+
+def supplied(*, division: int, before: dt.date) -> Int64:
+    """Ids of a division's connections made before a day, rising."""
+    query = "select id from consumers_connection where division_id = %s and connected_on < %s order by id"
+    return integers(query, (division, before), 1)[0]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
 
+from khata.formats import pgcopy
+from khata.jobs.bulk import copy_in
 from khata.jobs.models import Part, PartDone, Run, RunClosed
 
 
@@ -21,11 +23,10 @@ class RunDoesNotCloseError(Exception):
 def plan(*, kind: str, key: str, terms: Mapping[str, object], subjects: npt.NDArray[np.int64], part_size: int) -> Run:
     """A run with its subjects pinned in parts. Raises IntegrityError if `key` is planned already."""
     run = Run.objects.create(kind=kind, key=key, terms=dict(terms))
-    starts = range(0, len(subjects), part_size)
-    Part.objects.bulk_create(
-        Part(run=run, number=number, subjects=subjects[start : start + part_size].tolist())
-        for number, start in enumerate(starts)
-    )
+    for number, start in enumerate(range(0, len(subjects), part_size)):
+        pinned = subjects[start : start + part_size]
+        columns = {"run_id": pgcopy.int8([run.id]), "number": pgcopy.int4([number])}
+        copy_in("jobs_part", {**columns, "subjects": pgcopy.int8_array(pinned.reshape(1, -1))})
     return run
 
 
@@ -55,7 +56,7 @@ def close(*, run: Run, left: Sequence[str], right: Sequence[Sequence[str]]) -> d
     return totals
 
 
-class exclusive:  # noqa: N801 - reads as a statement: with exclusive("bill-run KESCO 2024-06"):
+class exclusive:  # noqa: N801 - reads as a statement: with exclusive("bill-run KESCO"):
     """Only one process at a time. The lock belongs to the database session, so any death gives it back."""
 
     def __init__(self, name: str, *, wait_seconds: float) -> None:

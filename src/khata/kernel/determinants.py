@@ -1,7 +1,7 @@
-"""From registers to what is rated: who used how much, on which terms, in which days. See docs/algorithms/determinants.md.
+"""From registers to what is rated: who used how much, on which terms, in which days: docs/algorithms/determinants.md.
 
-Energy is always the difference of two registers. What a meter used in a gap of its days stands in the next register that
-is known, so it is billed once and never guessed; a bill begins with the register with which the one before it ended.
+Energy is always the difference of two registers. What a meter used in a gap of its days stands in the next register
+that is known, so it is billed once and never guessed; a bill begins with the register with which the last one ended.
 """
 
 from __future__ import annotations

@@ -39,6 +39,16 @@ def head_sums(discom: str | None = None) -> list[HeadSum]:
 # so an offence means that somebody with the superuser's powers has been at the tables.
 _OFFENCES = (
     (
+        "a posting of entry {} is on head {}, which does not exist",  # the sums by company would not see it
+        """select p.entry_id, p.head_id from ledger_posting p left join ledger_head h on h.id = p.head_id
+           where h.id is null order by p.entry_id limit 1""",
+    ),
+    (
+        "a posting of entry {} on head {} names subject {}: either the head has subjects and 0 is none, or it has none",
+        """select p.entry_id, h.code, p.subject from ledger_posting p join ledger_head h on h.id = p.head_id
+           where h.per_subject <> (p.subject <> 0) order by p.entry_id limit 1""",
+    ),
+    (
         "entry {} of company {} does not sum to zero: {} paise",
         """select p.entry_id, d.code, sum(p.amount_paise) from ledger_posting p
            join ledger_head h on h.id = p.head_id join discoms_discom d on d.id = h.discom_id
@@ -56,7 +66,8 @@ _OFFENCES = (
     ),
     (
         "the balance of subject {} on head {} is {} paise, but its postings sum to {}",
-        """select coalesce(b.subject, s.subject), coalesce(b.head_id, s.head_id), coalesce(b.amount_paise, 0), coalesce(s.amount, 0)
+        """select coalesce(b.subject, s.subject), coalesce(b.head_id, s.head_id),
+               coalesce(b.amount_paise, 0), coalesce(s.amount, 0)
            from ledger_balance b full join (
                select subject, head_id, sum(amount_paise) as amount from ledger_posting where subject <> 0
                group by subject, head_id) s on s.subject = b.subject and s.head_id = b.head_id

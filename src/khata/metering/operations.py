@@ -2,20 +2,32 @@
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
+from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.formats.meterdays import MeterDayBatch
 from khata.jobs.bulk import copy_in, next_ids
-from khata.metering.models import Delivery
+from khata.metering.models import Delivery, ReadingCycle
 
 Int64 = npt.NDArray[np.int64]
 Days = npt.NDArray[np.datetime64]
+
+
+@transaction.atomic
+def add_reading_cycle(*, discom: Discom, code: str, read_day: int, every_months: int, first_month: dt.date) -> int:
+    """A round of meter readers; returns its id. A code that the company has already is refused by the database."""
+    made = ReadingCycle.objects.create(
+        discom=discom, code=code, read_day=read_day, every_months=every_months, first_month=first_month
+    )
+    return int(made.id)
 
 
 @dataclass(frozen=True)
@@ -125,76 +137,131 @@ def _make_months(days: Days) -> None:
             cursor.execute("select khata.make_meter_month(%s)", [month.astype("datetime64[D]").item()])
 
 
-# -- deliveries of unknown content: staged, checked in the database, then stored, repeated or quarantined ------------
+# -- deliveries of unknown content: staged, judged in the database, then stored, repeated or quarantined ---------------
 
-_STAGE = """create temporary table stage (line int, serial text, day date, blocks_wh int4[], total_wh int4, demand_w int4)
-    on commit drop"""
+FIRST_DAY = dt.date(2000, 1, 1)
+MOST_TOTAL_WH = 2**31 - 1
+MOST_DEMAND_W = 2 * (MOST_TOTAL_WH // 48)  # so small that no 48 half-hours add up to more than a day can hold
 
-# VAL-01 no such meter; VAL-02 the day is not over; VAL-03 the delivery says two different things of one day.
+CHECKS = {
+    "VAL-01": "no meter of this number",
+    "VAL-02": "the day is not over",
+    "VAL-03": "another row of this delivery says something else of the same day",
+    "VAL-04": f"the day is before {FIRST_DAY}",
+    "VAL-05": "more energy than any meter measures",
+}
+
+_STAGE = """
+create temporary table stage (line int, serial text, day date, blocks_wh int4[], total_wh int8, demand_w int8)
+on commit drop"""
+
+# Of rows that contradict each other none is believed: the order of lines does not say which of them is right.
 _JUDGE = """
 create temporary table judged on commit drop as
-select s.*, m.id as meter_id,
+with many as (
+    select serial, day, min(line) as first_line, count(distinct row(total_wh, blocks_wh)) > 1 as differ
+    from stage where (serial, day) in (select serial, day from stage group by serial, day having count(*) > 1)
+    group by serial, day)
+select s.line, m.id as meter_id, s.day, coalesce(s.line > many.first_line, false) as again,
     case when m.id is null then 'VAL-01'
          when s.day >= %(today)s then 'VAL-02'
-         when first_value(row(s.total_wh, s.blocks_wh)) over same_day
-              is distinct from row(s.total_wh, s.blocks_wh) then 'VAL-03' end as failed,
-    row_number() over same_day > 1 as again
-from stage s left join metering_meter m on m.serial = s.serial
-window same_day as (partition by s.serial, s.day order by s.line)"""
+         when s.day < %(first)s then 'VAL-04'
+         when s.total_wh > %(most_wh)s or s.demand_w > %(most_w)s then 'VAL-05'
+         when many.differ then 'VAL-03' end as failed
+from stage s
+left join metering_meter m on m.serial = s.serial
+left join many on many.serial = s.serial and many.day = s.day"""
 
 _QUARANTINE = """
 insert into metering_quarantine (delivery_id, line, check_number, serial, day, total_wh, reason)
-select %(delivery)s, line, failed, serial, day, total_wh, case failed
-    when 'VAL-01' then 'no meter of this number'
-    when 'VAL-02' then 'the day is not over'
-    else 'another row of this delivery says something else of the same day' end
-from judged where failed is not null"""
+select %(delivery)s, line, j.failed, s.serial, s.day, s.total_wh, %(checks)s::jsonb ->> j.failed
+from judged j join stage s using (line) where j.failed is not null order by line"""
 
-# A repeat writes nothing; another value adds a revision. A total alone does not replace half-hours of the same sum.
+# `k` is the revision that counts so far, `a` the half-hours after this delivery. What a delivery leaves unknown stays
+# as it was known, so that early, partial and complete deliveries lead to the same day in any order. A register stays,
+# with the demand that came with it; half-hours go when a new total without half-hours contradicts them.
 _STORE = """
-insert into metering_meterday (meter_id, day, revision, blocks_wh, total_wh, demand_w, quality, delivery)
-select j.meter_id, j.day, coalesce(d.revision + 1, 0), j.blocks_wh, j.total_wh, j.demand_w,
-    case when j.total_wh is null then 2 else 1 end, %(delivery)s
-from judged j left join lateral (
-    select revision, total_wh, blocks_wh from metering_meterday
-    where meter_id = j.meter_id and day = j.day order by revision desc limit 1) d on true
-where j.failed is null and not j.again and (d.revision is null
-    or d.total_wh is distinct from j.total_wh
-    or (j.blocks_wh is not null and d.blocks_wh is distinct from j.blocks_wh))
+insert into metering_meterday (meter_id, day, revision, blocks_wh, total_wh, register_wh, demand_w, quality, delivery)
+select j.meter_id, j.day, coalesce(k.revision + 1, 0), a.blocks_wh, t.total_wh, k.register_wh,
+    coalesce(case when k.register_wh is not null then k.demand_w end, case f.blocks_from
+        when 'new' then s.demand_w
+        when 'old' then k.demand_w
+        when 'both' then (select 2 * max(wh) from unnest(a.blocks_wh) wh) end),
+    case when t.total_wh is null or array_position(a.blocks_wh, null) is not null then 2 else 1 end,
+    %(delivery)s
+from judged j join stage s using (line)
+left join lateral (
+    select revision, blocks_wh, total_wh, register_wh, demand_w from metering_meterday
+    where meter_id = j.meter_id and day = j.day order by revision desc limit 1) k on true
+cross join lateral (select case
+    when s.blocks_wh is null and k.blocks_wh is not null and s.total_wh <> k.total_wh then 'none'
+    when s.blocks_wh is null then 'old'
+    when k.blocks_wh is null or array_position(s.blocks_wh, null) is null then 'new'
+    else 'both' end as blocks_from) f
+cross join lateral (select case f.blocks_from
+    when 'new' then s.blocks_wh
+    when 'old' then k.blocks_wh
+    when 'both' then (select array_agg(coalesce(new, old) order by n)
+                      from unnest(s.blocks_wh, k.blocks_wh) with ordinality as u(new, old, n)) end as blocks_wh) a
+cross join lateral (select coalesce(
+    s.total_wh,
+    case when array_position(a.blocks_wh, null) is null then (select sum(wh) from unnest(a.blocks_wh) wh) end,
+    null) as total_wh) t
+where j.failed is null and not j.again
+    and (k.revision is null or t.total_wh is distinct from k.total_wh or a.blocks_wh is distinct from k.blocks_wh)
 order by j.meter_id, j.day"""
 
 
+@dataclass(frozen=True)
+class Received:
+    """What became of a delivery; `before`: the same bytes had been received already, and nothing was done."""
+
+    delivery: Delivery
+    before: bool
+
+
 @transaction.atomic
-def receive_days(*, sha256: str, sender: str, batches: Iterable[MeterDayBatch], today: dt.date) -> Delivery:
-    """Store a delivery whole, or nothing of it. The same bytes again are recognised and change nothing."""
+def receive_days(*, sha256: str, sender: str, batches: Iterable[MeterDayBatch], today: dt.date) -> Received:
+    """Store a delivery whole, or nothing of it. The same bytes again are recognised and change nothing.
+
+    Deliveries are read side by side and stored one after the other, so each sees what those before it stored.
+    """
     known = Delivery.objects.filter(sha256=sha256).first()
     if known:
-        return known
+        return Received(known, before=True)
     with connection.cursor() as cursor:
+        cursor.execute("set local work_mem = '256MB'")  # the rows of a month of meters are sorted once
         cursor.execute(_STAGE)
-        received, months = 0, set()
-        for batch in batches:
-            received += _stage(batch)
-            months |= set(np.unique(batch.days.astype("datetime64[M]")).tolist())
-        cursor.execute("analyze stage")
-        cursor.execute(_JUDGE, {"today": today})
+        received = sum(_stage(batch) for batch in batches)
+        cursor.execute("analyze stage (line, serial, day)")
+        cursor.execute(_JUDGE, {"today": today, "first": FIRST_DAY, "most_wh": MOST_TOTAL_WH, "most_w": MOST_DEMAND_W})
         cursor.execute("analyze judged")
-        _make_months(np.array(sorted(months), "datetime64[D]"))
-        cursor.execute("select count(*) from judged where failed is not null")
-        quarantined = cursor.fetchone()[0]
-        identity = int(next_ids("metering_delivery", 1)[0])
-        cursor.execute(_STORE, {"delivery": identity})
-        stored = cursor.rowcount
-        delivery = Delivery.objects.create(
-            id=identity,
-            sha256=sha256,
-            sender=sender,
-            received=received,
-            stored=stored,
-            repeated=received - stored - quarantined,
-            quarantined=quarantined,
-        )
-        cursor.execute(_QUARANTINE, {"delivery": identity})
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended('metering.receive_days', 0))")
+        known = Delivery.objects.filter(sha256=sha256).first()
+        if known:
+            return Received(known, before=True)
+        return Received(_store(cursor, sha256, sender, received), before=False)
+
+
+def _store(cursor: CursorWrapper, sha256: str, sender: str, received: int) -> Delivery:
+    cursor.execute("select day, count(*) from judged where failed is null group by day")
+    good = dict(cursor.fetchall())
+    # Only of what will be stored: a nonsense day must not leave a partition behind.
+    _make_months(np.array(list(good), "datetime64[D]"))
+    quarantined = received - sum(good.values())
+    identity = int(next_ids("metering_delivery", 1)[0])
+    cursor.execute(_STORE, {"delivery": identity})
+    stored = cursor.rowcount
+    delivery = Delivery.objects.create(
+        id=identity,
+        sha256=sha256,
+        sender=sender,
+        received=received,
+        stored=stored,
+        repeated=received - stored - quarantined,
+        quarantined=quarantined,
+    )
+    cursor.execute(_QUARANTINE, {"delivery": identity, "checks": json.dumps(CHECKS)})
     return delivery
 
 
@@ -205,7 +272,7 @@ def _stage(batch: MeterDayBatch) -> int:
         blocks, known = np.zeros((count, 48), np.int32), np.zeros((count, 48), np.bool_)
     measured = known.any(axis=1)
     # A half-hour of n Wh was drawn at 2n W on average: the demand that a 30-minute register would have recorded.
-    demand = 2 * np.where(known, blocks, 0).max(axis=1, initial=0)
+    demand = 2 * np.where(known, blocks, 0).max(axis=1, initial=0).astype(np.int64)
     return copy_in(
         "stage",
         {
@@ -213,7 +280,7 @@ def _stage(batch: MeterDayBatch) -> int:
             "serial": pgcopy.text(batch.serials),
             "day": pgcopy.date(batch.days),
             "blocks_wh": pgcopy.int4_array(blocks, element_null=~known, null=~measured),
-            "total_wh": pgcopy.int4(batch.total_wh, null=~batch.total_known),
-            "demand_w": pgcopy.int4(demand, null=~measured),
+            "total_wh": pgcopy.int8(batch.total_wh, null=~batch.total_known),
+            "demand_w": pgcopy.int8(demand, null=~measured),
         },
     )

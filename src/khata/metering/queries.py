@@ -1,12 +1,14 @@
-"""Reads for bills, in columns: dates are day numbers (days since 1970-01-01), NULL is -1."""
+"""Reads for bills, in columns: dates are day numbers (days since 1970-01-01), NULL is -1. And a meter's days."""
 
 import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from django.db import connection
 
 from khata.jobs.bulk import integers
+from khata.metering.models import Delivery, Meter
 
 Int64 = npt.NDArray[np.int64]
 UNKNOWN = -1
@@ -81,3 +83,78 @@ def days(meters: Int64, start: dt.date, end: dt.date) -> Days:
     last = np.ones(len(meter), np.bool_)
     last[:-1] = (meter[1:] != meter[:-1]) | (day[1:] != day[:-1])
     return Days(*(column[last] for column in columns))
+
+
+# -- to show -----------------------------------------------------------------------------------------------------------
+
+
+class UnknownMeterError(LookupError):
+    """No meter has this number."""
+
+
+@dataclass(frozen=True)
+class ShownDay:
+    """The revision of a meter day that counts; None where it is not known."""
+
+    day: dt.date
+    revision: int
+    total_wh: int | None
+    register_wh: int | None
+    demand_w: int | None
+
+
+@dataclass(frozen=True)
+class ShownBlocks(ShownDay):
+    quality: int
+    delivery: int
+    blocks_wh: list[int | None] | None
+
+
+def meter_id(serial: str) -> int:
+    found = Meter.objects.filter(serial=serial).values_list("id", flat=True).first()
+    if found is None:
+        raise UnknownMeterError("no meter has this number")
+    return found
+
+
+ONE_DAY = """
+    select day, revision, total_wh, register_wh, demand_w, quality, delivery, blocks_wh
+    from metering_meterday where meter_id = %s and day = %s order by revision desc limit 1"""
+
+# From the covering index alone, over as many months as are asked for.
+DAY_TOTALS = """
+    select distinct on (day) day, revision, total_wh, register_wh, demand_w
+    from metering_meterday where meter_id = %s and day >= %s and day < %s order by day, revision desc"""
+
+
+def one_day(meter: int, day: dt.date) -> ShownBlocks | None:
+    with connection.cursor() as cursor:
+        cursor.execute(ONE_DAY, [meter, day])
+        row = cursor.fetchone()
+    return ShownBlocks(*row) if row else None
+
+
+def day_totals(meter: int, start: dt.date, end: dt.date) -> list[ShownDay]:
+    """The days of [start, end) that are stored, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(DAY_TOTALS, [meter, start, end])
+        return [ShownDay(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The rows of a delivery that did not pass one check, and the lines of the first of them."""
+
+    check: str
+    reason: str
+    count: int
+    lines: list[int]
+
+
+def quarantined(delivery: Delivery, *, first: int) -> list[Failed]:
+    query = """
+        select check_number, min(reason), count(*), (array_agg(line order by line))[:%s]
+        from metering_quarantine where delivery_id = %s group by check_number order by check_number"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [first, delivery.id])
+        return [Failed(*row) for row in cursor.fetchall()]

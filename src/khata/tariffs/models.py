@@ -1,4 +1,4 @@
-"""Which files made which bill: every text that ever rated a bill stays here under its hash, so that it can be replayed."""
+"""Which files made which bill: every text that ever rated a bill stays here under its hash, for the replay."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models

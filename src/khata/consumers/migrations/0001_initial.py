@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='oldnumber',
-            constraint=models.UniqueConstraint(fields=('discom', 'number'), name='old_number_once_a_company'),
+            constraint=models.UniqueConstraint(fields=('number', 'discom'), name='old_number_once_a_company'),
         ),
         migrations.AddConstraint(
             model_name='oldnumber',

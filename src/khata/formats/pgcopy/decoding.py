@@ -238,6 +238,9 @@ def _gather_arrays(
     longest = f.size if f.size is not None else int(lengths.max(initial=0))
     out = np.full((len(at), longest), 0 if f.null is None else f.null, np.dtype(_WIRE[f.kind]).newbyteorder("="))
     here, end, step = at + ARRAY_HEADER, at + size, values.itemsize
+    if len(at) < longest and (size == ARRAY_HEADER + lengths.astype(np.int64) * (4 + step)).all():
+        _gather_long(data, f, here, lengths, out, i)
+        return out, lengths
     for j in range(longest):
         rows = np.flatnonzero(lengths > j)
         place = here[rows]
@@ -255,6 +258,18 @@ def _gather_arrays(
     if (here[lengths > 0] != end[lengths > 0]).any():
         raise CopyFormatError("an array is longer than its elements", f"column {i}")
     return out, lengths
+
+
+def _gather_long(
+    data: bytes | bytearray | memoryview, f: Field, here: Array, lengths: NDArray[np.int32], out: Array, i: int
+) -> None:
+    """Few rows of long arrays without NULL elements: one NumPy step per row, for all its elements at once."""
+    element = np.dtype([("size", ">i4"), ("value", _WIRE[f.kind])])
+    for row, (place, count) in enumerate(zip(here.tolist(), lengths.tolist(), strict=True)):
+        elements = np.frombuffer(data, element, count, place)
+        if (elements["size"] != element["value"].itemsize).any():
+            raise CopyFormatError(f"an element that is no {f.kind[:-2]}", f"row {row}, column {i}")
+        out[row, :count] = elements["value"]
 
 
 def _array_lengths(words: Array, f: Field, at: Array, size: Array, i: int) -> NDArray[np.int32]:

@@ -37,13 +37,19 @@ call khata.fence('metering_quarantine');
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
 
 -- `run` may not create tables; this makes the partition of one month for it. There is no default partition: once it
--- held a row of a month, that month's partition could not be made.
+-- held a row of a month, that month's partition could not be made. Attached, because `partition of` would keep every
+-- reader of meter days waiting until the transaction ends.
 create function khata.make_meter_month(day date) returns void language plpgsql security definer set search_path = public as $$
 declare month date := date_trunc('month', day);
 begin
     if to_regclass(format('metering_meterday_%s', to_char(month, 'YYYYMM'))) is null then
         perform pg_advisory_xact_lock(hashtext('khata.make_meter_month'));
-        execute format('create table if not exists metering_meterday_%s partition of metering_meterday for values from (%L) to (%L)',
+        if to_regclass(format('metering_meterday_%s', to_char(month, 'YYYYMM'))) is not null then
+            return;  -- made by another while we waited
+        end if;
+        execute format('create table metering_meterday_%s (like metering_meterday including constraints)',
+                       to_char(month, 'YYYYMM'));
+        execute format('alter table metering_meterday attach partition metering_meterday_%s for values from (%L) to (%L)',
                        to_char(month, 'YYYYMM'), month, month + interval '1 month');
         execute format('revoke all on metering_meterday_%s from khata_app, khata_run', to_char(month, 'YYYYMM'));
     end if;

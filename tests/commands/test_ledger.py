@@ -1,0 +1,98 @@
+"""`khata ledger verify | sums`."""
+
+import json
+
+import pytest
+
+from khata.commands.main import main
+from khata.discoms.models import Discom
+from khata.ledger.models import Balance, Posting
+from khata.ledger.queries import heads
+from tests.cast import KESCO, town
+from tests.database import Database
+
+
+@pytest.fixture
+def books(database: Database) -> Database:
+    """Bills of June posted in two companies' books."""
+    built = town()
+    built.run("2024-06")
+    return database
+
+
+def tampered(database: Database, statement: str) -> None:
+    """What only somebody with the superuser's powers can do."""
+    with database.connect("admin") as session:
+        session.execute("set session_replication_role = replica")
+        session.execute(statement.encode())
+
+
+def test_books_in_order(books: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "verify"]) == 0
+    assert "in order" in capsys.readouterr().out
+    assert main(["ledger", "verify", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "offence": None}
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        (
+            "update ledger_posting set amount_paise = amount_paise + 1 where {the}",
+            "entry {entry} of company KESCO does not",
+        ),
+        ("update ledger_posting set head_id = 9999 where {the}", "entry {entry} is on head 9999"),
+        ("delete from ledger_posting where entry_id = {entry}", "entry {entry} has no postings"),
+        ("delete from ledger_entry where id = {entry}", "names entry {entry}, which does not exist"),
+        ("update ledger_balance set amount_paise = 7 where subject = {subject}", "of subject {subject} on head"),
+        ("delete from ledger_balance where subject = {subject}", "of subject {subject} on head"),
+    ],
+)
+def test_the_first_offence_is_named(
+    books: Database, statement: str, names: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    posting = Posting.objects.filter(subject__gt=0).order_by("entry_id").first()
+    assert posting is not None
+    words = {"entry": posting.entry_id, "subject": posting.subject}
+    the = "entry_id = {entry} and subject = {subject}".format(**words)
+    tampered(books, statement.format(the=the, **words))
+    assert main(["ledger", "verify"]) == 1
+    assert names.format(**words) in capsys.readouterr().out
+    assert main(["ledger", "verify", "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    assert names.format(**words) in answer["offence"]
+
+
+def test_the_sums_of_a_company_are_zero(books: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "sums", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert [first["discom"], first["total_paise"]] == [KESCO, 0]
+    assert second["total_paise"] == 0
+    paise = {head["code"]: head["amount_paise"] for head in first["heads"]}
+    assert set(paise) == set(heads(Discom.objects.get(code=KESCO)))
+    assert paise["consumers"] == sum(
+        Balance.objects.filter(head__discom__code=KESCO).values_list("amount_paise", flat=True)
+    )
+    assert paise["energy"] < 0 < paise["consumers"]
+
+
+def test_the_sums_are_shown_in_both_languages(books: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "sums", "--discom", "kesco"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == KESCO
+    assert lines[-1].split() == ["₹0.00", "योग"]
+    assert any("ऊर्जा प्रभार" in line and "-₹" in line for line in lines)
+    assert main(["ledger", "sums", "--discom", "KESCO", "--lang", "en"]) == 0
+    assert "Energy charge" in capsys.readouterr().out
+
+
+def test_a_company_that_is_not_known_is_bad_input(books: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "sums", "--discom", "NADIPUR"]) == 2
+    assert "Choose one of them" in capsys.readouterr().err
+
+
+def test_empty_books(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "verify"]) == 0
+    assert main(["ledger", "sums", "--lang", "en"]) == 0
+    assert "no books are open yet" in capsys.readouterr().out

@@ -1,0 +1,169 @@
+"""`khata number resolve`: what a typed number may mean; nothing is guessed."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from khata.commands.main import main
+from khata.consumers.models import Connection, Consumer, OldNumber
+from khata.discoms.queries import discom_named, division_named
+from tests.cast import GUMTI, KESCO, MEERUT, OLD_UNTIL, PVVNL, town
+from tests.database import Database
+
+BEFORE = "2024-06-20"
+# account number: company, and its old numbers
+PEOPLE = {
+    "3141592653": (KESCO, ["1234567"]),
+    "2718281828": (PVVNL, ["1234567"]),  # the same old number, in another company
+    "1618033988": (KESCO, ["0012345"]),
+    "1414213562": (KESCO, ["23456789"]),
+    "0023456789": (PVVNL, []),  # without its zeros the same as the old number above
+    "0987654321": (KESCO, []),
+    "0000000042": (KESCO, []),
+    "1732050807": (KESCO, ["654321"]),
+    "2236067977": (KESCO, ["0654321"]),  # differs in a zero in front only
+    "0000777777": (KESCO, ["777777"]),  # both its numbers fit what is typed
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def people(module_database: Database) -> Iterator[None]:
+    town(())
+    places = {code: division_named(discom_named(code), name) for code, name in ((KESCO, GUMTI), (PVVNL, MEERUT))}
+    for number, (company, old_numbers) in PEOPLE.items():
+        consumer = Consumer.objects.create(name="Asha", name_key="asha")
+        place = places[company]
+        connection = Connection.objects.create(
+            consumer=consumer,
+            discom=place.discom,
+            division=place,
+            account_number=number,
+            connected_on=dt.date(2020, 1, 1),
+        )
+        for old in old_numbers:
+            OldNumber.objects.create(connection=connection, discom=place.discom, number=old, last_day=OLD_UNTIL)
+    yield
+
+
+@pytest.fixture
+def console(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> "Console":
+    return Console(capsys, monkeypatch)
+
+
+class Console:
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.capsys, self.monkeypatch = capsys, monkeypatch
+
+    def run(self, *arguments: str, today: str = BEFORE) -> tuple[int, str, str]:
+        self.monkeypatch.setenv("KHATA_TODAY", today)
+        code = main(["number", "resolve", *arguments])
+        said = self.capsys.readouterr()
+        return code, said.out, said.err
+
+    def resolve(self, *arguments: str, today: str = BEFORE) -> tuple[str, list[str]]:
+        code, out, _ = self.run("--json", *arguments, today=today)
+        answer = json.loads(out)
+        assert code == 0
+        assert list(answer) == ["result", "matches"]
+        assert all(list(match) == ["number", "discom", "why"] for match in answer["matches"])
+        return answer["result"], [match["number"] for match in answer["matches"]]
+
+
+@pytest.mark.parametrize(
+    "typed", ["3141592653", " 3141 592-653 ", "३१४१५९२६५३", "3141\u00a0592\u200b653", "3141–592653"]
+)
+def test_an_account_number_as_people_type_it(console: Console, typed: str) -> None:
+    assert console.resolve(typed) == ("one", ["3141592653"])
+
+
+def test_the_whole_answer(console: Console) -> None:
+    _, out, _ = console.run("23456789", "--discom", "kesco", "--json")
+    why = "old number, honoured until 2024-09-13"
+    assert json.loads(out) == {"result": "one", "matches": [{"number": "1414213562", "discom": KESCO, "why": why}]}
+
+
+@pytest.mark.parametrize("typed", ["3141592654", "999999", "999999999", "0", "1234567890"])
+def test_a_number_of_nobody(console: Console, typed: str) -> None:
+    assert console.resolve(typed) == ("none", [])
+
+
+def test_the_same_old_number_in_two_companies_gives_both(console: Console) -> None:
+    assert console.resolve("1234567") == ("many", ["3141592653", "2718281828"])
+    assert console.resolve("1234567", "--discom", KESCO) == ("one", ["3141592653"])
+    assert console.resolve("1234567", "--discom", PVVNL) == ("one", ["2718281828"])
+
+
+def test_an_old_number_ends_with_its_last_day_in_india(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert console.resolve("0012345", today="2024-09-13") == ("one", ["1618033988"])
+    assert console.resolve("0012345", today="2024-09-14") == ("none", [])
+    assert console.resolve("1618033988", today="2024-09-14") == ("one", ["1618033988"])
+    monkeypatch.setenv("KHATA_NOW", "2024-09-13T18:29:59Z")  # a second before midnight in Kanpur
+    assert console.resolve("0012345", today="") == ("one", ["1618033988"])
+    monkeypatch.setenv("KHATA_NOW", "2024-09-13T18:30:00Z")
+    assert console.resolve("0012345", today="") == ("none", [])
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [("987654321", "0987654321"), ("42", "0000000042"), ("12345", "1618033988"), ("012345", "1618033988")],
+)
+def test_zeros_that_a_spreadsheet_has_eaten(console: Console, typed: str, number: str) -> None:
+    result, found = console.resolve(typed)
+    assert (result, found) == ("one", [number])
+    assert "without its leading zeros" in console.run(typed)[1]
+
+
+def test_zeros_in_front_of_an_old_number_are_not_taken_off(console: Console) -> None:
+    assert console.resolve("01234567") == ("none", [])
+    assert console.resolve("0654321") == ("one", ["2236067977"])
+
+
+def test_an_old_number_and_an_account_number_without_its_zeros_give_both(console: Console) -> None:
+    assert console.resolve("23456789") == ("many", ["1414213562", "0023456789"])
+    assert console.resolve("0023456789") == ("one", ["0023456789"])
+
+
+def test_two_old_numbers_that_differ_in_a_zero_give_both(console: Console) -> None:
+    assert console.resolve("654321") == ("many", ["1732050807", "2236067977"])
+
+
+def test_two_ways_to_one_connection_are_one_match(console: Console) -> None:
+    _, out, _ = console.run("777777", "--json")
+    assert json.loads(out) == {
+        "result": "one",
+        "matches": [{"number": "0000777777", "discom": KESCO, "why": "old number, honoured until 2024-09-13"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "typed", ["", " - ", "31415926535", "3141592653.0", "K3141592653", "+3141592653", "³141592653", "½"]
+)
+def test_what_cannot_be_a_number_is_refused_without_repeating_it(console: Console, typed: str) -> None:
+    code, out, err = console.run("--json", typed)
+    assert (code, out) == (2, "")
+    assert err.startswith("khata: the account number ")
+    assert len(err.splitlines()) == 2
+    assert "314159" not in err
+
+
+def test_a_company_that_is_not_known_is_refused(console: Console) -> None:
+    code, _, err = console.run("3141592653", "--discom", "NADIPUR")
+    assert code == 2
+    assert "KESCO, PVVNL" in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "hindi", "english"),
+    [
+        ("3141592653", "एक कनेक्शन", "one connection"),
+        ("1234567", "एक से अधिक", "more than one"),
+        ("999999", "कोई कनेक्शन नहीं", "no connection"),
+    ],
+)
+def test_plain_text_is_hindi_and_english(console: Console, typed: str, hindi: str, english: str) -> None:
+    code, out, _ = console.run(typed)
+    assert code == 0
+    assert hindi in out
+    assert english in out

@@ -1,0 +1,305 @@
+"""What is issued, posted or accepted is changed by nobody: each offence is attempted, as each role, for real."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import numpy as np
+import psycopg
+import pytest
+from django.apps import apps
+
+from khata.discoms.models import Discom, Office
+from khata.payments.operations import NewReceipts, take
+from tests.cast import ASHA, KESCO, PVVNL, Town, posted_in, town
+from tests.database import Database
+
+# The few tables of which rows may change. Any other table, a new one too, must refuse.
+KEPT_BY_THE_BOOKS = {"ledger_balance"}  # written by the posting trigger only
+OF_THE_FRAMEWORK = {
+    "auth_group",
+    "auth_group_permissions",
+    "auth_permission",
+    "django_content_type",
+    "django_migrations",
+    "django_session",
+}
+# Names and the like may be put right, but no row goes.
+NEVER_DELETED = {
+    "consumers_connection",
+    "consumers_consumer",
+    "discoms_discom",
+    "discoms_office",
+    "discoms_staff",
+    "ledger_head",
+    "metering_meter",
+    "metering_readingcycle",
+}
+MODELS = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+APPEND_ONLY = sorted(MODELS.keys() - KEPT_BY_THE_BOOKS - OF_THE_FRAMEWORK - NEVER_DELETED)
+
+REFUSED = "KH001"
+NO_PRIVILEGE = "42501"
+
+
+@pytest.fixture(scope="module")
+def billed(module_database: Database) -> Town:
+    """The cast with bills, messages, a receipt and staff, so that there is something to offend."""
+    built = town([ASHA.with_(name="Deepa"), ASHA.with_(meters=(), old_number="")])
+    posted_in()
+    built.run("2024-06")
+    kesco = Discom.objects.get(code=KESCO)
+    one = {
+        "connection": np.array([built.connections["Deepa"]]),
+        "reference": np.array([b"R-1"]),
+        "office": np.array([Office.objects.get(discom=kesco, kind="division", name_en="Gumti").id]),
+        "typed": np.array([b"1234567"]),
+        "matched": np.array([b"1234567"]),
+        "amount_paise": np.array([100_00]),
+        "received_on": np.array(["2024-06-10"], "datetime64[D]"),
+    }
+    take(discom=kesco, channel="counter", receipts=NewReceipts(**one))
+    return built
+
+
+def offences(table: str) -> dict[str, str]:
+    column = MODELS[table]._meta.local_concrete_fields[-1].column
+    return {
+        "update": f'update {table} set "{column}" = "{column}"',
+        "update of nothing": f'update {table} set "{column}" = "{column}" where false',
+        "delete": f"delete from {table}",
+        "delete of nothing": f"delete from {table} where false",
+        "truncate": f"truncate {table} cascade",
+    }
+
+
+def sqlstate(database: Database, role: str, statement: str, *params: object) -> str | None:
+    """How the database refuses; nothing if it does not (the transaction is given up in any case)."""
+    session = database.connect(role)
+    try:
+        session.execute(statement, params)
+    except psycopg.Error as refused:
+        return refused.sqlstate
+    finally:
+        session.rollback()
+        session.close()
+    return None
+
+
+@pytest.mark.usefixtures("billed")
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_every_table_refuses_update_delete_and_truncate(module_database: Database, table: str) -> None:
+    for role, state in {"app": NO_PRIVILEGE, "run": NO_PRIVILEGE, "owner": REFUSED, "admin": REFUSED}.items():
+        found = {word: sqlstate(module_database, role, offence) for word, offence in offences(table).items()}
+        assert found == dict.fromkeys(found, state), role
+
+
+@pytest.mark.usefixtures("billed")
+@pytest.mark.parametrize("table", sorted(NEVER_DELETED))
+def test_rows_that_may_be_put_right_are_not_deleted(module_database: Database, table: str) -> None:
+    for role, state in {"app": NO_PRIVILEGE, "run": NO_PRIVILEGE, "owner": REFUSED}.items():
+        for word in ("delete", "delete of nothing", "truncate"):
+            assert sqlstate(module_database, role, offences(table)[word]) == state, (role, word)
+    for role in ("app", "run"):
+        assert sqlstate(module_database, role, offences(table)["update"]) == NO_PRIVILEGE
+
+
+def test_every_table_of_the_database_is_known_here(module_database: Database) -> None:
+    """Tables that no model names would escape the tests above."""
+    with module_database.connect("owner") as owner:
+        rows = owner.execute(
+            "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace "
+            "and not relispartition"
+        ).fetchall()
+    known = MODELS.keys() | {"django_migrations"}
+    assert {name for (name,) in rows} == known
+    assert known >= KEPT_BY_THE_BOOKS | OF_THE_FRAMEWORK | NEVER_DELETED
+    assert len(APPEND_ONLY) > 20
+
+
+def test_a_new_table_without_a_guard_would_be_found(module_database: Database) -> None:
+    with module_database.connect("owner", autocommit=True) as owner:
+        owner.execute("create table billing_new (id bigint, word text)")
+    try:
+        assert sqlstate(module_database, "owner", "update billing_new set word = word") is None
+    finally:
+        with module_database.connect("owner", autocommit=True) as owner:
+            owner.execute("drop table billing_new")
+
+
+@pytest.mark.usefixtures("billed")
+@pytest.mark.parametrize("role", ["app", "run"])
+@pytest.mark.parametrize(
+    "offence",
+    ["select from {}", "insert into {} select * from {}", "update {} set quality = 9", "delete from {}", "truncate {}"],
+)
+def test_a_partition_has_no_back_door(module_database: Database, role: str, offence: str) -> None:
+    statement = offence.replace("{}", "metering_meterday_202405")
+    assert sqlstate(module_database, role, statement) == NO_PRIVILEGE
+
+
+@pytest.mark.usefixtures("billed")
+@pytest.mark.parametrize("table", sorted(MODELS))
+def test_the_web_writes_nothing_yet(module_database: Database, table: str) -> None:
+    assert sqlstate(module_database, "app", f"insert into {table} select * from {table}") == NO_PRIVILEGE
+
+
+# -- the books ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clerk(billed: Town, module_database: Database) -> Iterator[psycopg.Connection]:
+    """Somebody with the powers of a run, and a will to cook the books. What they try is given up in the end."""
+    session = module_database.connect("run")
+    yield session
+    session.rollback()
+    session.close()
+
+
+def head(clerk: psycopg.Connection, code: str, discom: str = KESCO) -> int:
+    query = (
+        "select h.id from ledger_head h join discoms_discom d on d.id = h.discom_id where h.code = %s and d.code = %s"
+    )
+    ((number,),) = clerk.execute(query, [code, discom]).fetchall()
+    return int(number)
+
+
+def enter(clerk: psycopg.Connection, cause: str = "test:entry:1") -> int:
+    query = "insert into ledger_entry (kind, cause, business_date, reason) values ('test', %s, %s, '') returning id"
+    ((number,),) = clerk.execute(query, [cause, dt.date(2024, 6, 10)]).fetchall()
+    return int(number)
+
+
+def add(clerk: psycopg.Connection, entry: int, *postings: tuple[int, int, int]) -> None:
+    """Postings (head, subject, paise), all in one statement."""
+    values = ", ".join(["(%s, %s, %s, %s)"] * len(postings))
+    params = [value for posting in postings for value in (entry, *posting)]
+    clerk.execute(f"insert into ledger_posting (entry_id, head_id, subject, amount_paise) values {values}", params)
+
+
+def refused(state: str) -> pytest.RaisesExc[psycopg.Error]:
+    return pytest.raises(psycopg.Error, check=lambda error: error.sqlstate == state)
+
+
+def test_an_entry_that_balances_is_taken_and_its_balance_kept(clerk: psycopg.Connection, billed: Town) -> None:
+    subject, before = billed.connections["Deepa"], billed.balance("Deepa")
+    add(clerk, enter(clerk), (head(clerk, "consumers"), subject, -500), (head(clerk, "cash"), 0, 500))
+    clerk.execute("set constraints all immediate")
+    query = "select amount_paise from ledger_balance where subject = %s"
+    assert clerk.execute(query, [subject]).fetchall() == [(before - 500,)]
+
+
+def test_nothing_is_added_to_a_closed_entry(clerk: psycopg.Connection, billed: Town) -> None:
+    closed = billed.bill("Deepa").entry_id
+    with refused("KH002"):
+        add(clerk, closed, (head(clerk, "consumers"), billed.connections["Asha"], 500), (head(clerk, "cash"), 0, -500))
+
+
+def test_nothing_is_added_to_an_entry_that_does_not_exist(clerk: psycopg.Connection) -> None:
+    with refused("KH002"):
+        add(clerk, 999_999, (head(clerk, "energy"), 0, 500), (head(clerk, "cash"), 0, -500))
+
+
+def test_an_entry_sums_to_zero(clerk: psycopg.Connection) -> None:
+    with refused("KH003"):
+        add(clerk, enter(clerk), (head(clerk, "energy"), 0, 500), (head(clerk, "cash"), 0, -499))
+
+
+def test_the_books_of_each_company_sum_to_zero_alone(clerk: psycopg.Connection) -> None:
+    with refused("KH003"):
+        add(clerk, enter(clerk), (head(clerk, "cash", KESCO), 0, 500), (head(clerk, "cash", PVVNL), 0, -500))
+
+
+def test_a_receivable_names_whose_it_is_and_other_heads_name_nobody(clerk: psycopg.Connection, billed: Town) -> None:
+    consumers, cash, deepa = head(clerk, "consumers"), head(clerk, "cash"), billed.connections["Deepa"]
+    with refused("KH003"):
+        add(clerk, enter(clerk), (consumers, 0, 500), (cash, 0, -500))
+    clerk.rollback()
+    with refused("KH003"):
+        add(clerk, enter(clerk), (consumers, deepa, 500), (cash, deepa, -500))
+
+
+def test_an_unknown_head_is_refused(clerk: psycopg.Connection) -> None:
+    with refused("KH003"):
+        add(clerk, enter(clerk), (32_000, 0, 0))
+
+
+def test_an_entry_without_postings_is_refused_when_it_is_committed(clerk: psycopg.Connection) -> None:
+    enter(clerk)
+    with refused("KH004"):
+        clerk.commit()
+
+
+def test_an_entry_has_one_cause_only_once(clerk: psycopg.Connection) -> None:
+    enter(clerk)
+    with refused("23505"):
+        enter(clerk)
+
+
+@pytest.mark.parametrize(
+    "offence",
+    [
+        "insert into ledger_balance (subject, head_id, amount_paise) values (1, 1, 0)",
+        "update ledger_balance set amount_paise = 0",
+        "delete from ledger_balance",
+        "truncate ledger_balance",
+        "insert into ledger_entry (kind, cause, business_date, reason, tx) values ('test', 'x', '2024-06-10', '', '1')",
+        "insert into ledger_entry (kind, cause, business_date, reason, tx) "
+        "select 'test', 'x', business_date, '', tx from ledger_entry limit 1",
+    ],
+)
+@pytest.mark.usefixtures("billed")
+def test_neither_a_balance_nor_the_transaction_of_an_entry_can_be_written(
+    module_database: Database, offence: str
+) -> None:
+    for role in ("app", "run"):
+        assert sqlstate(module_database, role, offence) == NO_PRIVILEGE
+
+
+# -- references --------------------------------------------------------------------------------------------------------
+
+
+REFERENCES = {
+    ("billing_bill", "connection_id"),
+    ("billing_bill", "entry_id"),
+    ("billing_bill", "part_id"),
+    ("billing_billpart", "bill_id"),
+    ("billing_billpart", "schedule_id"),
+    ("billing_billpart", "terms_id"),
+    ("metering_meterday", "meter_id"),
+    ("notices_message", "subject"),
+    ("payments_receipt", "connection_id"),
+    ("payments_receipt", "entry_id"),
+}
+ANOTHER_KEY = {"id": 999_999, "revision": 99, "number": 99, "reference": "R-2"}
+
+
+@pytest.mark.parametrize(("table", "column"), sorted(REFERENCES))
+def test_a_reference_to_nothing_is_refused(clerk: psycopg.Connection, table: str, column: str) -> None:
+    copied = f"""
+        insert into {table} select (jsonb_populate_record(x, (
+            select jsonb_object_agg(key, value) from jsonb_each(%s) where to_jsonb(x) ? key) || %s)).*
+        from {table} x limit 1"""
+
+    def copy(changes: dict[str, int]) -> None:
+        clerk.execute(copied, [psycopg.types.json.Jsonb(ANOTHER_KEY), psycopg.types.json.Jsonb(changes)])
+
+    copy({})
+    clerk.rollback()
+    with refused("KH005"):
+        copy({column: 888_888})
+
+
+def test_every_reference_without_a_foreign_key_is_known_here(module_database: Database) -> None:
+    with module_database.connect("owner") as owner:
+        rows = owner.execute(
+            "select tgrelid::regclass::text, substr(tgname, 8) from pg_trigger where tgname like 'refers\\_%'"
+        ).fetchall()
+    assert set(rows) == REFERENCES
+    # Posting and balance are checked by the posting trigger itself.
+    unchecked = {
+        (table, field.column)
+        for table, model in MODELS.items()
+        for field in model._meta.local_concrete_fields
+        if field.is_relation and not field.db_constraint and not table.startswith("ledger_")
+    }
+    assert unchecked <= REFERENCES
