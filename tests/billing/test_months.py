@@ -112,6 +112,26 @@ def test_a_first_month_that_was_held_is_billed_with_the_next(database: Database)
     assert (built.bill("Bina").period_start, built.bill("Bina").energy_wh) == (day("2024-02-28"), 150_000)
 
 
+def test_an_absurd_month_stays_held_and_does_not_vanish_in_the_average_of_the_next(database: Database) -> None:
+    june = Usage("2024-06-01", (4_000,) * 30, opening=1_000_000 + 31 * 90_000)
+    built = town([smart("Asha", may(90_000), june)])
+    built.run("2024-06")
+    built.run("2024-07")
+    assert built.unissued("Asha", "2024-06") == ("held", "TOO-MUCH")
+    assert built.unissued("Asha", "2024-07") == ("held", "EARLIER-HOLD")
+
+
+def test_a_meter_changed_without_its_final_reading_holds_the_bill_until_it_is_entered(database: Database) -> None:
+    old = Hung("S-OLD", usage=(Usage("2024-05-01", (6_000,) * 14, missing=frozenset({"2024-05-14"})),))
+    new = Hung("S-NEW", since="2024-05-15", usage=(Usage("2024-05-15", (9_000,) * 17, opening=5_000),))
+    built = town([Home("Asha", meters=(old, new))])
+    built.run("2024-06")
+    assert built.unissued("Asha", "2024-06") == ("held", "NO-READING")
+    read(built, "S-OLD", ("2024-05-15", 1_000_000 + 14 * 6_000, 0))
+    built.run("2024-07")
+    assert built.bill("Asha", "2024-07").energy_wh == 14 * 6_000 + 17 * 9_000
+
+
 def test_a_month_before_one_that_was_billed_is_refused(database: Database) -> None:
     """Its days are in the later bills of those who were billed before; nobody may pay for them twice."""
     built = town([smart("Asha", Usage("2024-04-01", (8_000,) * 61))])

@@ -85,13 +85,13 @@ def run_cycle(
     Raises RunBusyError if another process bills the same company, BillingError, OrderError, RunDoesNotCloseError.
     """
     equations = {}
-    files = {each.path: each for each in order_files(tariffs)}
-    orders = orders_of([read_files(each) for each in files.values()], discom.code)
-    editions = [publish(order=order, files=files[order.path].sources).edition for order in orders]
     # Not two months at once either: arrears and first registers come from the month before.
     with exclusive(f"bill-run {discom.code}", wait_seconds=3):
+        planned = {division.id: find_run(_key(discom, division, cycle)) for division in divisions}
+        # A run that is planned already has its orders; whatever has become of the files does not matter to it.
+        editions = [] if all(planned.values()) else _publish(discom, tariffs)
         for division in divisions:
-            run = find_run(_key(discom, division, cycle)) or _plan(
+            run = planned[division.id] or _plan(
                 discom=discom,
                 division=division,
                 cycle=cycle,
@@ -101,6 +101,21 @@ def run_cycle(
             )
             equations[division.name_en] = closed_equation(run) or _run(run, division, actor, progress)
     return equations
+
+
+def _publish(discom: Discom, tariffs: Path) -> list[int]:
+    """Today's orders of the company, stored with their texts; each line must have a head in the company's books."""
+    files = {each.path: each for each in order_files(tariffs)}
+    orders = orders_of([read_files(each) for each in files.values()], discom.code)
+    known = heads(discom)
+    for order in orders:
+        unknown = {line for schedule in order.schedules for line in schedule.line_ids} - set(known)
+        if unknown:
+            raise BillingError(
+                f"{discom.code} has no ledger head for {', '.join(sorted(unknown))} of {order.path}. "
+                "Open it in ledger.rules, then run again."
+            )
+    return [publish(order=order, files=files[order.path].sources).edition for order in orders]
 
 
 def _key(discom: Discom, division: Office, cycle: dt.date) -> str:

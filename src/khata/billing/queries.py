@@ -10,7 +10,7 @@ import numpy.typing as npt
 from django.db import connection
 
 from khata.billing.models import Bill, BillPart, BillRun
-from khata.billing.rules import BILLED_BEFORE, DAYS_MISSING, NOT_READ_THIS_MONTH, Month, Reason
+from khata.billing.rules import DAYS_MISSING, EARLIER_HOLD, LASTING, NOT_READ_THIS_MONTH, Month, Reason
 from khata.consumers.models import Connection, OldNumber
 from khata.consumers.queries import TermsRows, terms
 from khata.display.bill_text import BillView, LineView, ReadingView, SlabView
@@ -85,33 +85,41 @@ class _Billed:
     meter: Int64
     register_wh: Int64
     owed_from: Int64  # never billed, but held or parked in an earlier month: where that bill would have begun; else 0
+    held: Bool  # since then a bill was held that somebody must look at
 
 
 def _last_billed(ids: Int64, cycle: dt.date) -> _Billed:
     query = """
-        select distinct on (b.connection_id) b.connection_id, (b.period_end - date '1970-01-01')::bigint,
+        select distinct on (b.connection_id) b.connection_id, (b.cycle - date '1970-01-01')::bigint,
+            (b.period_end - date '1970-01-01')::bigint,
             p.meters[array_upper(p.meters, 1)], p.closing_wh[array_upper(p.closing_wh, 1)]
         from billing_bill b join billing_billpart p on p.bill_id = b.id
         where b.connection_id = any(%s) and b.cycle < %s
         order by b.connection_id, b.cycle desc, b.revision desc, p.number desc"""
-    rows = integers(query, (ids.tolist(), cycle), 4)
+    rows = integers(query, (ids.tolist(), cycle), 5)
     at = np.searchsorted(ids, rows[0])
-    columns = [np.zeros(len(ids), np.int64) for _ in range(3)]
-    for column, values in zip(columns, rows[1:], strict=True):
+    last_cycle, end, meter, register = (np.zeros(len(ids), np.int64) for _ in range(4))
+    for column, values in zip((last_cycle, end, meter, register), rows[1:], strict=True):
         column[at] = values
-    return _Billed(columns[0], columns[1], columns[2], _owed_from(ids, columns[0] > 0, cycle))
+    owed, held = _since_then(ids, last_cycle, cycle)
+    return _Billed(end, meter, register, np.where(end > 0, 0, owed), held)
 
 
-def _owed_from(ids: Int64, billed: Bool, cycle: dt.date) -> Int64:
+def _since_then(ids: Int64, last_cycle: Int64, cycle: dt.date) -> tuple[Int64, Bool]:
+    """Of the months since each last bill that gave none: where the first would have begun, and is one held for good."""
     query = """
-        select u.connection_id, min((u.evidence->>'start')::date - date '1970-01-01')::bigint
+        select u.connection_id, (r.cycle - date '1970-01-01')::bigint,
+            ((u.evidence->>'start')::date - date '1970-01-01')::bigint, (u.reason = any(%s))::int::bigint
         from billing_unissued u join jobs_part p on p.id = u.part_id join billing_billrun r on r.run_id = p.run_id
         where u.connection_id = any(%s) and u.outcome <> 'not due' and r.cycle < %s
-        group by u.connection_id"""
-    owner, day = integers(query, (ids[~billed].tolist(), cycle), 2)
-    owed = np.zeros(len(ids), np.int64)
-    owed[np.searchsorted(ids, owner)] = day
-    return owed
+        order by u.connection_id, r.cycle desc"""
+    owner, month, start, lasting = integers(query, (list(LASTING), ids.tolist(), cycle), 4)
+    owner = np.searchsorted(ids, owner)
+    since = month > last_cycle[owner]
+    owed, held = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
+    owed[owner[since]] = start[since]  # the oldest month comes last, and stays
+    held[owner[since & (lasting == 1)]] = True
+    return owed, held
 
 
 class _Spans:
@@ -166,7 +174,7 @@ class _Spans:
         due = (self.every <= 1) | ((read - self.first_month) % np.maximum(self.every, 1) == 0)
         end = np.where(self.smart | (newest <= self.start), end, newest)
         unissued = {int(row): NOT_READ_THIS_MONTH for row in np.flatnonzero(~self.smart & (self.current > 0) & ~due)}
-        unissued.update({int(row): BILLED_BEFORE for row in np.flatnonzero(end <= self.start)})
+        unissued.update({int(row): EARLIER_HOLD for row in np.flatnonzero(self.billed.held)})
         return np.maximum(end, self.start), unissued
 
 

@@ -47,7 +47,9 @@ class Reason:
 
 
 NOT_READ_THIS_MONTH = Reason("not due", "NOT-DUE", "its reading cycle does not read it for this bill month")
-BILLED_BEFORE = Reason("not due", "BILLED", "its consumption is billed up to the end of the month already")
+EARLIER_HOLD = Reason(
+    "held", "EARLIER-HOLD", "an absurd bill of an earlier month is still waiting for somebody to decide"
+)
 DAYS_MISSING = Reason("held", "DAYS-MISSING", "days without a register are missing, so the month's energy is not known")
 TOO_DEAR = Reason("held", "TOO-DEAR", "the bill is above the limit for each kW of load")
 TOO_MUCH = Reason("held", "TOO-MUCH", "the energy is more than the load could have drawn in the period")
@@ -57,6 +59,9 @@ BY_STATUS = {
     NO_TERMS: Reason("not due", "NO-SUPPLY", "there was no supply in the period"),
     NO_METER: Reason("held", "NO-METER", "no meter is recorded for the period"),
 }
+
+# Held until somebody has looked: a later month would hide the absurd one in its own average.
+LASTING = (TOO_DEAR.code, TOO_MUCH.code, EARLIER_HOLD.code)
 
 _PERCENT, _HOURS, _W_PER_KW = 100, 24, 1000
 

@@ -128,6 +128,9 @@ def _ends(facts: Facts, connection: Int64, meter: Int64, start: Int64, end: Int6
     carried = (facts.carried_meter[connection] == meter) & (start == facts.start[connection])
     opening = np.where(carried, facts.carried_wh[connection], opening)
     opened = np.where(carried, start, opened)
+    # Where a meter was changed, its register must be known on that very day, else the days to it are billed to nobody.
+    hung_in, taken_out = start > facts.start[connection], end < facts.end[connection]
+    known &= ~(hung_in & (opened > start)) & ~(taken_out & (closed < end))
     # One register alone measures nothing: the stretch is not read.
     return opening, opened, np.where(known & (closed > opened), closing, _UNKNOWN), closed
 

@@ -206,7 +206,7 @@ cross join lateral (select case f.blocks_from
 cross join lateral (select coalesce(
     s.total_wh,
     case when array_position(a.blocks_wh, null) is null then (select sum(wh) from unnest(a.blocks_wh) wh) end,
-    null) as total_wh) t
+    k.total_wh) as total_wh) t
 where j.failed is null and not j.again
     and (k.revision is null or t.total_wh is distinct from k.total_wh or a.blocks_wh is distinct from k.blocks_wh)
 order by j.meter_id, j.day"""

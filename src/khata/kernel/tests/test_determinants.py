@@ -116,6 +116,8 @@ def _stretch(known: Known, start: int, end: int, meter: int) -> Stretch | None:
     opening = registers[opened]
     if known.carried[0] == meter and start == known.start:
         opened, opening = start, known.carried[1]
+    if (start > known.start and opened > start) or (end < known.end and closed < end):
+        return None  # changed on a day on which its register is not known
     return (
         Stretch(meter, start, end, opened, opening, closed, registers[closed], registers) if closed > opened else None
     )
