@@ -186,7 +186,8 @@ class Town:
         part_size: int = 100,
         discom: str = "",
         bill_date: str = "",
-        progress: Callable[[str, int, int], None] = lambda *_: None,
+        workers: int = 2,
+        progress: Callable[[int, int], None] = lambda *_: None,
     ) -> dict[str, int]:
         """Run a bill month of one company, or of one of its divisions; the equations of all divisions summed."""
         company = discom_named(discom or self.discom)
@@ -198,6 +199,7 @@ class Town:
             bill_date=day(bill_date) if bill_date else None,
             tariffs=self.tariffs,
             part_size=part_size,
+            workers=workers,
             actor="test",
             progress=progress,
         )

@@ -144,7 +144,7 @@ def _beside_pysam() -> list[Row]:
     name = "PySAM utilityrate5: slabs only, a year of one customer"
     if importlib.util.find_spec("PySAM") is None:
         return [(f"{name}: not installed", 0.0, "", None, True)]
-    import PySAM.Utilityrate5 as utilityrate5  # noqa: N813, PLC0415  # only where it is installed
+    import PySAM.Utilityrate5 as utilityrate5  # noqa: N813  # only where it is installed
 
     model = utilityrate5.new()
     slabs = [(150, 5.5), (300, 6.0), (1e38, 6.5)]

@@ -74,6 +74,7 @@ def _run() -> dict[str, Any]:
             bill_date=None,
             tariffs=town.REPOSITORY / "tariffs",
             part_size=operations.PART_SIZE,
+            workers=operations.WORKERS,
             actor="bench",
             progress=lambda *_: None,
         )

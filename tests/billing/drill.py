@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -79,11 +80,13 @@ def die_at(function: str, event: str, times: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(watch)
+    threading.setprofile(watch)  # parts are worked on threads
 
 
 def mark_done_first() -> None:
     """The first bug that a resumable run must not have: what was marked and not yet worked when it died is lost."""
     from khata.billing import operations  # noqa: PLC0415  # lazy: Django must be set up first
+    from khata.jobs import operations as jobs  # noqa: PLC0415
 
     work = operations._work
 
@@ -100,7 +103,7 @@ def mark_done_first() -> None:
         return work(setting, part)  # type: ignore[arg-type]
 
     operations._work = marked_first  # type: ignore[assignment]
-    operations.finish_part = lambda **_: None  # type: ignore[assignment]
+    jobs.finish_part = lambda **_: None  # type: ignore[assignment]
 
 
 def commit_apart() -> None:

@@ -1,10 +1,11 @@
 """The bill run: one division, one bill month, in parts of one transaction each. See docs/algorithms/bill-run.md.
 
-A run reads top to bottom here: `run_division` plans or finds the run, works every open part and closes the equation;
-`_work` is one part: read, determine, rate, hold what is absurd, store and post.
+A run reads top to bottom here: `run_cycle` plans or finds the runs, has every open part worked and closes the
+equations; `_work` is one part: read, determine, rate, hold what is absurd, store and post.
 """
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from khata.discoms.models import Discom, Office
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
 from khata.jobs.models import Part, Run
-from khata.jobs.operations import close, exclusive, finish_part, plan
+from khata.jobs.operations import close, commit_without_waiting, exclusive, plan, work_parts
 from khata.jobs.queries import closed_equation, find_run, open_parts
 from khata.kernel.bills import Priced, Segments, cuts, price
 from khata.kernel.days import date_of, day_number
@@ -38,9 +39,11 @@ from khata.tariffs.operations import publish
 from khata.tariffs.queries import order_files, orders_of, published_orders, read_files
 
 Int64 = npt.NDArray[np.int64]
-Progress = Callable[[str, int, int], None]  # division, connections done, of how many
+Progress = Callable[[int, int], None]  # connections done, of how many
+Editions = tuple[tuple[Order, dict[str, int]], ...]  # orders as published, with the ids of their schedules
 
 PART_SIZE = 5_000
+WORKERS = 2  # more threads than cores of the database gain nothing
 # expected = issued + held + parked + not due; issued = messages queued + no usable address; posted = billed
 LEFT = ("expected", "issued", "posted_paise")
 RIGHT = (("issued", "held", "parked", "not due"), ("messages", "no address"), ("payable_paise",))
@@ -77,10 +80,13 @@ def run_cycle(
     bill_date: dt.date | None,
     tariffs: Path,
     part_size: int,
+    workers: int,
     actor: str,
     progress: Progress,
 ) -> dict[str, dict[str, int]]:
     """Run every division for one bill month; what an earlier, killed run did stays done. Returns the equations.
+
+    `workers` threads work on parts, each with a connection to the database of its own.
 
     Raises RunBusyError if another process bills the same company, BillingError, OrderError, RunDoesNotCloseError.
     """
@@ -90,16 +96,16 @@ def run_cycle(
         planned = {division.id: find_run(_key(discom, division, cycle)) for division in divisions}
         # A run that is planned already has its orders; whatever has become of the files does not matter to it.
         editions = [] if all(planned.values()) else _publish(discom, tariffs)
-        for division in divisions:
-            run = planned[division.id] or _plan(
-                discom=discom,
-                division=division,
-                cycle=cycle,
-                bill_date=bill_date,
-                editions=editions,
-                part_size=part_size,
-            )
-            equations[division.name_en] = closed_equation(run) or _run(run, division, actor, progress)
+        with transaction.atomic():
+            terms = _Terms.of(discom, cycle, bill_date, editions)
+            runs = {each: planned[each.id] or _plan(terms, each, part_size) for each in divisions}
+        _work_runs(list(runs.values()), workers, progress)
+        for division, run in runs.items():
+            equations[division.name_en] = closed_equation(run) or _close(run, actor)
+        # This one commit waits for the disk, and with it all that was written before.
+        record(
+            actor=actor, action="billing.run-month", object=f"discoms:discom:{discom.id}", details={"cycle": str(cycle)}
+        )
     return equations
 
 
@@ -122,57 +128,78 @@ def _key(discom: Discom, division: Office, cycle: dt.date) -> str:
     return f"bill:{discom.code}:{cycle:%Y-%m}:{division.id}"
 
 
-@transaction.atomic
-def _plan(
-    *,
-    discom: Discom,
-    division: Office,
-    cycle: dt.date,
-    bill_date: dt.date | None,
-    editions: Sequence[int],
-    part_size: int,
-) -> Run:
-    """Pin everything the run depends on: who, which orders, which policy, which dates."""
-    policy = BillingPolicy.objects.filter(discom=discom, from_date__lte=cycle).order_by("-from_date").first()
-    if policy is None:
-        raise BillingError(
-            f"{discom.code} has no billing policy on {cycle}. Add one that begins on or before that day."
-        )
-    dated = bill_date or cycle.replace(day=policy.bill_day)
-    if (dated.year, dated.month) != (cycle.year, cycle.month):
-        raise BillingError(f"the bill date {dated} is not in the bill month {cycle:%Y-%m}. Choose a day of that month.")
-    due = dated + dt.timedelta(days=policy.due_days)
-    later = BillRun.objects.filter(division=division, cycle__gt=cycle).order_by("cycle").first()
+@dataclass(frozen=True)
+class _Terms:
+    """What the runs of a company's month have in common."""
+
+    discom: Discom
+    cycle: dt.date
+    bill_date: dt.date
+    policy: Policy
+    editions: list[int]
+
+    @classmethod
+    def of(cls, discom: Discom, cycle: dt.date, bill_date: dt.date | None, editions: list[int]) -> "_Terms":
+        policy = BillingPolicy.objects.filter(discom=discom, from_date__lte=cycle).order_by("-from_date").first()
+        if policy is None:
+            raise BillingError(
+                f"{discom.code} has no billing policy on {cycle}. Add one that begins on or before that day."
+            )
+        dated = bill_date or cycle.replace(day=policy.bill_day)
+        if (dated.year, dated.month) != (cycle.year, cycle.month):
+            raise BillingError(
+                f"the bill date {dated} is not in the bill month {cycle:%Y-%m}. Choose a day of that month."
+            )
+        pinned = Policy(policy.bill_day, policy.due_days, policy.hold_paise_per_kw, policy.hold_load_percent)
+        return cls(discom, cycle, dated, pinned, editions)
+
+
+def _plan(terms: _Terms, division: Office, part_size: int) -> Run:
+    """Pin everything the run of a division depends on: who, which orders, which policy, which dates."""
+    later = BillRun.objects.filter(division=division, cycle__gt=terms.cycle).order_by("cycle").first()
     if later:
         raise BillingError(
             f"{division.name_en} has been billed for {later.cycle:%Y-%m}, in bills that reach back to the ones before. "
             "A month before that cannot be run any more."
         )
-    pinned = Policy(policy.bill_day, policy.due_days, policy.hold_paise_per_kw, policy.hold_load_percent)
     run = plan(
         kind="bill",
-        key=_key(discom, division, cycle),
-        terms={"editions": list(editions), "policy": asdict(pinned)},
-        subjects=supplied(division=division.id, before=cycle),
+        key=_key(terms.discom, division, terms.cycle),
+        terms={"editions": terms.editions, "policy": asdict(terms.policy)},
+        subjects=supplied(division=division.id, before=terms.cycle),
         part_size=part_size,
     )
-    BillRun.objects.create(run=run, discom=discom, division=division, cycle=cycle, bill_date=dated, due_date=due)
+    BillRun.objects.create(
+        run=run,
+        discom=terms.discom,
+        division=division,
+        cycle=terms.cycle,
+        bill_date=terms.bill_date,
+        due_date=terms.bill_date + dt.timedelta(days=terms.policy.due_days),
+    )
     return run
 
 
-def _run(run: Run, division: Office, actor: str, progress: Progress) -> dict[str, int]:
-    setting = _Setting.of(run)
-    parts = open_parts(run)
-    sizes = {part.id: len(part.subjects) for part in parts}
-    done, total = 0, sum(sizes.values())
-    for part in parts:
-        with transaction.atomic():
-            finish_part(part=part, counts=_work(setting, part))
-        done += sizes[part.id]
-        progress(division.name_en, done, total)
-    with transaction.atomic():
-        equation = close(run=run, left=LEFT, right=RIGHT)
-        record(actor=actor, action="billing.close-run", object=f"jobs:run:{run.id}", details=equation)
+def _work_runs(runs: Sequence[Run], workers: int, progress: Progress) -> None:
+    """Work all open parts of the runs. Divisions share orders, so these are read once."""
+    published: dict[tuple[int, ...], Editions] = {}
+    parts = []
+    for run in runs:
+        editions = tuple(run.terms["editions"])
+        open_ones = open_parts(run)
+        if open_ones and editions not in published:
+            published[editions] = published_orders(editions)
+        if open_ones:
+            work = functools.partial(_work, _Setting.of(run, published[editions]))
+            parts += [(part, work) for part in open_ones]
+    work_parts(parts=parts, workers=workers, progress=progress)
+
+
+@transaction.atomic
+def _close(run: Run, actor: str) -> dict[str, int]:
+    commit_without_waiting()
+    equation = close(run=run, left=LEFT, right=RIGHT)
+    record(actor=actor, action="billing.close-run", object=f"jobs:run:{run.id}", details=equation)
     return equation
 
 
@@ -190,9 +217,8 @@ class _Setting:
     areas: tuple[str, ...]
 
     @classmethod
-    def of(cls, run: Run) -> "_Setting":
+    def of(cls, run: Run, published: Editions) -> "_Setting":
         bill_run = BillRun.objects.select_related("discom").get(run=run)
-        published = published_orders(run.terms["editions"])
         orders = tuple(order for order, _ in published)
         schedules = {(order.sha256, name): number for order, names in published for name, number in names.items()}
         matches = [schedule.match for order in orders for schedule in order.schedules]

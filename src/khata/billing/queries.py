@@ -294,18 +294,25 @@ class Addressees:
 
 def addressees(connections: Int64, receivable: int) -> Addressees:
     """In the order of `connections`, which must rise."""
-    query = """
-        select array_agg(arrears), string_agg(tail, ''), string_agg(language, ''), string_agg(rpad(mobile_key, 10), '')
-        from (select coalesce(b.amount_paise, 0) as arrears, right(c.account_number, 4) as tail,
-                  p.language, p.mobile_key
-              from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
-              left join ledger_balance b on b.subject = c.id and b.head_id = %s and b.subject between %s and %s
-              where c.id = any(%s) order by c.id) as q"""
-    fields = [Field("int8[]", null=0), *[Field("text")] * 3]
-    params = (receivable, int(connections[0]), int(connections[-1]), connections.tolist())
-    arrears, *texts = copy_out(query, params, fields)
-    tail, language, mobile = (np.frombuffer(text[0], f"S{w}") for text, w in zip(texts, (4, 2, 10), strict=True))
-    return Addressees(tail, language, np.strings.rstrip(mobile), np.asarray(arrears[0], np.int64))
+    whom = """
+        select array_agg(consumer_id), string_agg(right(account_number, 4), '')
+        from (select consumer_id, account_number from consumers_connection where id = any(%s) order by id) as q"""
+    consumer, tail = copy_out(whom, (connections.tolist(),), [Field("int8[]"), Field("text")])
+    people, place = np.unique(consumer[0], return_inverse=True)
+    reach = """
+        select string_agg(language, ''), string_agg(rpad(mobile_key, 10), '')
+        from (select language, mobile_key from consumers_consumer where id = any(%s) order by id) as q"""
+    language, mobile = copy_out(reach, (people.tolist(),), [Field("text")] * 2)
+    owed = "select subject, amount_paise from ledger_balance where subject = any(%s) and head_id = %s"
+    subject, amount = integers(owed, (connections.tolist(), receivable), 2)
+    arrears = np.zeros(len(connections), np.int64)
+    arrears[np.searchsorted(connections, subject)] = amount
+    return Addressees(
+        np.frombuffer(tail[0], "S4"),
+        np.frombuffer(language[0], "S2")[place],
+        np.strings.rstrip(np.frombuffer(mobile[0], "S10"))[place],
+        arrears,
+    )
 
 
 # -- the digest of a cycle ---------------------------------------------------------------------------------------------

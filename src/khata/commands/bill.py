@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import functools
 import json
 import sys
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 
 from khata.billing.models import Bill, BillRun, Unissued
-from khata.billing.operations import PART_SIZE, BillingError, run_cycle
+from khata.billing.operations import PART_SIZE, WORKERS, BillingError, run_cycle
 from khata.billing.queries import bill_view, bills_of, digest, rated_again
 from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--bill-date", type=dt.date.fromisoformat, help="default: the company's bill day of the month")
     run.add_argument("--tariffs", type=Path, default=settings.KHATA_TARIFFS, help="folder of the tariff orders")
     run.add_argument("--part-size", type=int, default=PART_SIZE, help="connections in one transaction")
+    run.add_argument("--workers", type=int, default=WORKERS, help=f"threads that work on parts (default {WORKERS})")
     run.add_argument("--json", action="store_true")
     show = verbs.add_parser("show", help="a bill with its lines, or who got none and why")
     show.add_argument("number", nargs="?", help="account number, old number or bill number")
@@ -75,8 +77,8 @@ def _run(args: argparse.Namespace) -> int:
     chosen = [division_named(discom, args.division)] if args.division else divisions(discom)
     if not chosen:
         raise CommandError(f"{discom.code} has no divisions", "bill run", "Install its offices first")
-    if args.part_size < 1:
-        raise CommandError("a part has at least one connection", "--part-size", "Leave it away for 5000")
+    if args.part_size < 1 or args.workers < 1:
+        raise CommandError("at least 1 is wanted", "--part-size, --workers", "Leave them away")
     try:
         equations = run_cycle(
             discom=discom,
@@ -85,8 +87,9 @@ def _run(args: argparse.Namespace) -> int:
             bill_date=args.bill_date,
             tariffs=args.tariffs,
             part_size=args.part_size,
+            workers=args.workers,
             actor="command",
-            progress=_silent if args.json else Steps(),
+            progress=_silent if args.json else functools.partial(Steps(), f"bills of {args.cycle:%Y-%m}"),
         )
     except RunBusyError as busy:
         raise CommandError(str(busy), "bill run", "Wait until it has ended, then look with khata bill show") from None

@@ -55,7 +55,7 @@ class OldNumber(models.Model):
 class Terms(models.Model):
     """What the connection is billed as from a day on: a dated fact, never edited; a day's highest revision wins."""
 
-    connection = models.ForeignKey(Connection, models.PROTECT)
+    connection = models.ForeignKey(Connection, models.PROTECT, db_index=False)  # terms_dated_once begins with it
     from_date = models.DateField()
     revision = models.SmallIntegerField(default=0)
     known_at = models.DateTimeField()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from khata.consumers.models import Connection, OldNumber
 from khata.formats.text import FormatError, account_number_text
-from khata.jobs.bulk import integers
+from khata.jobs.bulk import integers, last_of_day
 
 Int64 = npt.NDArray[np.int64]
 ACCOUNT_DIGITS = 10
@@ -101,12 +101,11 @@ class TermsRows:
 def terms(connections: Int64, before: dt.date, categories: tuple[str, ...], areas: tuple[str, ...]) -> TermsRows:
     """Terms that began before a day. A category or area not in the lists becomes the position after the last."""
     query = """
-        select distinct on (connection_id, from_date)
-            connection_id, (from_date - date '1970-01-01')::bigint, id,
+        select connection_id, (from_date - date '1970-01-01')::bigint, id,
             (coalesce(array_position(%s::text[], category), %s) - 1)::bigint,
             (coalesce(array_position(%s::text[], area), %s) - 1)::bigint,
             (mode = 'prepaid')::int::bigint, load_w::bigint, ended::int::bigint
         from consumers_terms where connection_id = any(%s) and from_date < %s
-        order by connection_id, from_date, revision desc"""
+        order by connection_id, from_date, revision"""
     params = (list(categories), len(categories) + 1, list(areas), len(areas) + 1, connections.tolist(), before)
-    return TermsRows(*integers(query, params, 8))
+    return TermsRows(*last_of_day(integers(query, params, 8)))

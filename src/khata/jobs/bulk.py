@@ -39,13 +39,21 @@ def next_ids(table: str, count: int) -> npt.NDArray[np.int64]:
 
 
 def integers(query: str, params: Sequence[object], columns: int, *, null: int = 0) -> list[npt.NDArray[np.int64]]:
-    """A query whose columns are all bigint, as int64 columns in the query's order; `null` stands for NULL.
+    """A query whose columns are all whole numbers, as int64 columns in the query's order; `null` stands for NULL.
 
     The server sends each column as one array: a message a row costs more in Python than the row itself.
     """
     names = [f"c{number}" for number in range(columns)]
-    arrays = ", ".join(f"array_agg(coalesce({name}, {null}))" for name in names)
+    arrays = ", ".join(f"array_agg(coalesce({name}, {null})::bigint)" for name in names)
     rows = copy_out(
         f"select {arrays} from ({query}) as q({', '.join(names)})", params, [Field("int8[]", null=0)] * columns
     )
     return [np.asarray(column[0], np.int64) for column in rows]
+
+
+def last_of_day(columns: list[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int64]]:
+    """Of rows sorted by owner, day and revision (owner and day are the first two columns): the last of each day."""
+    owner, day = columns[0], columns[1]
+    last = np.ones(len(owner), np.bool_)
+    last[:-1] = (owner[1:] != owner[:-1]) | (day[1:] != day[:-1])
+    return columns if last.all() else [column[last] for column in columns]

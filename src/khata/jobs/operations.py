@@ -1,6 +1,8 @@
 """Plans runs, notes finished parts, closes runs. The work of a part is its caller's; so is the transaction."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,7 @@ from django.db import connection, transaction
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in
 from khata.jobs.models import Part, PartDone, Run, RunClosed
+from khata.jobs.queries import OpenPart
 
 
 class RunBusyError(Exception):
@@ -28,6 +31,61 @@ def plan(*, kind: str, key: str, terms: Mapping[str, object], subjects: npt.NDAr
         columns = {"run_id": pgcopy.int8([run.id]), "number": pgcopy.int4([number])}
         copy_in("jobs_part", {**columns, "subjects": pgcopy.int8_array(pinned.reshape(1, -1))})
     return run
+
+
+Work = Callable[[Part], Mapping[str, int]]  # of one part, in the caller's transaction; returns its counts
+
+
+def work_parts(*, parts: Sequence[tuple[OpenPart, Work]], workers: int, progress: Callable[[int, int], None]) -> None:
+    """Work parts on several threads, each part in a transaction of its own that ends with the mark that it is done.
+
+    Most of a part is the database's work, so that a second thread is worth a second core. The first error stops all:
+    parts under way are finished, no further one is begun.
+    """
+    left, lock, done, total = iter(parts), threading.Lock(), 0, sum(part.size for part, _ in parts)
+    stop = threading.Event()
+
+    def worker() -> None:
+        nonlocal done
+        try:
+            while not stop.is_set():
+                with lock:
+                    following = next(left, None)
+                if following is None:
+                    return
+                _work_part(*following)
+                with lock:
+                    done += following[0].size
+                    progress(done, total)
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(workers) as pool:
+        running = [pool.submit(worker) for _ in range(workers)]
+        try:
+            for each in running:
+                each.result()
+        finally:
+            stop.set()
+
+
+def commit_without_waiting() -> None:
+    """This transaction need not be on the disk: a power cut takes it back whole, and the run goes on from there.
+
+    The commit that ends a run waits, and with it everything before it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("set local synchronous_commit = off")
+
+
+def _work_part(open_part: OpenPart, work: Work) -> None:
+    with transaction.atomic():
+        commit_without_waiting()
+        part = Part.objects.get(id=open_part.id)
+        finish_part(part=part, counts=work(part))
 
 
 def finish_part(*, part: Part, counts: Mapping[str, int]) -> None:

@@ -35,7 +35,7 @@ class ReadingCycle(models.Model):
 class Installation(models.Model):
     """Which meter a connection has from a day on (none: taken away): a dated fact, never edited."""
 
-    connection = models.ForeignKey(Connection, models.PROTECT)
+    connection = models.ForeignKey(Connection, models.PROTECT, db_index=False)  # installation_dated_once begins with it
     from_date = models.DateField()
     revision = models.SmallIntegerField(default=0)
     known_at = models.DateTimeField()
@@ -52,7 +52,7 @@ class Reading(models.Model):
     """The register at the beginning of `day`, as read on the spot; demand since the reading before."""
 
     pk = models.CompositePrimaryKey("meter_id", "day", "revision")
-    meter = models.ForeignKey(Meter, models.PROTECT)
+    meter = models.ForeignKey(Meter, models.PROTECT, db_index=False)  # the key begins with it
     day = models.DateField()
     revision = models.SmallIntegerField(default=0)
     register_wh = models.BigIntegerField()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from django.db.models import Count
 
 from khata.billing.models import Bill, BillRun, Unissued
-from khata.billing.operations import PART_SIZE, run_cycle
+from khata.billing.operations import PART_SIZE, WORKERS, run_cycle
 from khata.discoms.models import Discom, Office
 from khata.payments.operations import NewReceipts, take
 from khata.rehearsal.counters import Payments, payments
@@ -68,12 +68,6 @@ def _run(
     discom: Discom, offices: list[Office], cycle: dt.date, tariffs: Path, total: int, say: Say
 ) -> dict[str, dict[str, int]]:
     step = f"bills of {cycle:%B %Y}"
-    done: dict[str, int] = {}
-
-    def progress(division: str, so_far: int, _: int) -> None:
-        done[division] = so_far
-        say(step, sum(done.values()), total)
-
     say(step, 0, total)
     return run_cycle(
         discom=discom,
@@ -82,8 +76,9 @@ def _run(
         bill_date=None,
         tariffs=tariffs,
         part_size=PART_SIZE,
+        workers=WORKERS,
         actor="rehearsal",
-        progress=progress,
+        progress=lambda done, total: say(step, done, total),
     )
 
 

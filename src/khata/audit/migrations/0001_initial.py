@@ -27,7 +27,9 @@ end $$;
 
 -- A foreign key checks row by row (8 microseconds each); this checks a whole statement by one join. It is enough,
 -- because the rows referred to are never deleted.
-create function khata.check_reference() returns trigger language plpgsql security definer set search_path = public as $$
+-- A statement brings some thousand rows: it looks each up by its key, and never reads the whole target.
+create function khata.check_reference() returns trigger language plpgsql security definer
+set search_path = public set enable_hashjoin = off set enable_mergejoin = off as $$
 declare missing text;
 begin
     execute format('select n.v::text from (select distinct %1$I as v from added) n

@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
                 ('mode', models.TextField(help_text='postpaid or prepaid')),
                 ('load_w', models.IntegerField(help_text='sanctioned load in W')),
                 ('ended', models.BooleanField(default=False, help_text='from this day there is no supply')),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
             ],
         ),
         migrations.AddConstraint(

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,7 +145,7 @@ def _segment(known: Known, span: tuple[int, int, int], measured: list[tuple[int,
 def facts_of(crowd: list[Known]) -> Facts:
     """Meters are numbered through the crowd: the n-th of connection c is 100 c + n."""
 
-    def rows(made: list[tuple[int, ...]], width: int) -> list[np.ndarray]:
+    def rows(made: Sequence[tuple[int, ...]], width: int) -> list[Any]:
         return [np.array(column, np.int64) for column in zip(*made, strict=True)] or [np.zeros(0, np.int64)] * width
 
     def meter(owner: int, number: int) -> int:
@@ -160,7 +162,7 @@ def facts_of(crowd: list[Known]) -> Facts:
     demands = sorted(
         (meter(c, m), START + a, START + b, w) for c, known in enumerate(crowd) for m, a, b, w in known.demands
     )
-    return Facts(
+    columns = [
         np.array([START + known.start for known in crowd], np.int64),
         np.array([START + known.end for known in crowd], np.int64),
         *rows(terms, 3),
@@ -169,7 +171,8 @@ def facts_of(crowd: list[Known]) -> Facts:
         *rows(demands, 4),
         np.array([meter(c, known.carried[0]) for c, known in enumerate(crowd)], np.int64),
         np.array([known.carried[1] for known in crowd], np.int64),
-    )
+    ]
+    return Facts(*columns)
 
 
 def determined(crowd: list[Known]) -> list[tuple[int, tuple[Segment, ...]]]:

@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
                 ('from_date', models.DateField()),
                 ('revision', models.SmallIntegerField(default=0)),
                 ('known_at', models.DateTimeField()),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
                 ('meter', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
                 ('cycle', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.readingcycle')),
             ],
@@ -160,7 +160,7 @@ class Migration(migrations.Migration):
                 ('register_wh', models.BigIntegerField()),
                 ('demand_w', models.IntegerField()),
                 ('source', models.TextField(help_text='reader, final, initial, migration')),
-                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
+                ('meter', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
             ],
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('register_wh__gte', 0), ('demand_w__gte', 0)), name='reading_not_negative')],

@@ -1,8 +1,11 @@
 import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
 AFTER = """
+alter table notices_message add constraint message_mobile
+    check (length(mobile) = 10 and mobile::bigint between 6000000000 and 9999999999);
 call khata.append_only('notices_message');
 """
 
@@ -20,7 +23,7 @@ class Migration(migrations.Migration):
             name='Message',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.BigIntegerField(db_index=True, help_text="whom it is about: a connection's id, only referred to")),
+                ('subject', models.BigIntegerField(help_text="whom it is about: a connection's id, only referred to")),
                 ('template', models.TextField()),
                 ('language', models.TextField()),
                 ('mobile', models.TextField()),
@@ -29,7 +32,8 @@ class Migration(migrations.Migration):
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('mobile__regex', '^[6-9][0-9]{9}$')), name='message_mobile'), models.CheckConstraint(condition=models.Q(('language__in', ['hi', 'en'])), name='message_language')],
+                'indexes': [django.contrib.postgres.indexes.BrinIndex(fields=['subject'], name='message_by_subject', pages_per_range=8)],
+                'constraints': [models.CheckConstraint(condition=models.Q(('language__in', ['hi', 'en'])), name='message_language')],
             },
         ),
         migrations.RunSQL(AFTER),
