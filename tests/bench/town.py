@@ -47,8 +47,8 @@ def fresh_database(database: str = DATABASE) -> None:
     subprocess.run([sys.executable, "-m", "django", "migrate", "-v0"], env=owner, check=True)
 
 
-def build(connections: int) -> None:
-    """Companies, books, policy, connections, a fifth with smart meters (31 days of May), the others read twice."""
+def build(connections: int, smart_percent: int) -> None:
+    """Companies, books, policy, connections: so many with smart meters (31 days of May), the others read twice."""
     from khata.billing.models import BillingPolicy
     from khata.discoms.operations import install_companies
     from khata.discoms.queries import discom_named
@@ -69,10 +69,13 @@ def build(connections: int) -> None:
     cycle = ReadingCycle.objects.create(discom=discom, code="R28", read_day=28, first_month=dt.date(2024, 1, 1))
     random = np.random.default_rng(20240601)
     for start in range(0, connections, _CHUNK):
-        _connect(discom, cycle.id, np.arange(start, min(start + _CHUNK, connections)), connections, random)
+        rows = np.arange(start, min(start + _CHUNK, connections))
+        _connect(discom, cycle.id, rows, connections, smart_percent, random)
 
 
-def _connect(discom, cycle: int, rows: np.ndarray, of: int, random: np.random.Generator) -> None:  # type: ignore[no-untyped-def]
+def _connect(  # type: ignore[no-untyped-def]
+    discom, cycle: int, rows: np.ndarray, of: int, smart_percent: int, random: np.random.Generator
+) -> None:
     from khata.consumers.operations import NewConnections, connect
     from khata.discoms.queries import divisions
     from khata.metering.operations import NewMeters, hang
@@ -93,7 +96,7 @@ def _connect(discom, cycle: int, rows: np.ndarray, of: int, random: np.random.Ge
         old_number=[""] * count,
     )
     ids = connect(discom=discom.id, rows=new, wave="bench", old_until=dt.date(2024, 9, 13), now=now)
-    smart = random.random(count) < 0.2
+    smart = random.integers(0, 100, count) < smart_percent
     serials = np.char.add(b"M", ids.astype("S"))
     meters = NewMeters(serials, smart, ids, since, np.where(smart, 0, cycle))
     hung = hang(discom=discom.id, meters=meters, now=now)

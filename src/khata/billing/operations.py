@@ -17,7 +17,19 @@ from django.db import transaction
 from khata.audit.operations import record
 from khata.billing.models import BillingPolicy, BillRun, Unissued
 from khata.billing.queries import PartFacts, addressees, part_facts
-from khata.billing.rules import BY_STATUS, TOO_DEAR, TOO_MUCH, Month, Policy, Reason, absurd
+from khata.billing.rules import (
+    BY_STATUS,
+    TOO_DEAR,
+    TOO_MUCH,
+    Bills,
+    Month,
+    Policy,
+    Reason,
+    absurd,
+    renumbered,
+    side_by_side,
+    summed,
+)
 from khata.consumers.queries import supplied
 from khata.discoms.models import Discom, Office
 from khata.formats import pgcopy
@@ -51,22 +63,6 @@ RIGHT = (("issued", "held", "parked", "not due"), ("messages", "no address"), ("
 
 class BillingError(Exception):
     """A run cannot be planned; the message says what is missing and the next step."""
-
-
-@dataclass(frozen=True)
-class Bills:
-    """Bills of a part before they have ids: columns of one row a bill, in the order of connections."""
-
-    connection: Int64
-    start: Int64
-    end: Int64
-    energy_wh: Int64
-    load_w: Int64
-    assessed_paise: Int64
-    subsidy_paise: Int64
-    rebate_paise: Int64
-    payable_paise: Int64
-    draft: npt.NDArray[np.bool_]
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------
@@ -242,7 +238,7 @@ def _work(setting: _Setting, part: Part) -> dict[str, int]:
     read = part_facts(np.array(part.subjects, np.int64), setting.month, setting.categories, setting.areas)
     unissued = dict(read.unissued)
     determinants, priced, owners = _rate(setting, read, unissued)
-    bills = _bills(priced, owners)
+    bills = summed(priced, owners)
     kept = _plausible(setting, read, bills, priced, unissued)
     _store_unissued(part, read, bills, unissued)
     counts = _issue(setting, part, read, determinants, priced, bills, kept)
@@ -262,7 +258,7 @@ def _rate(setting: _Setting, read: PartFacts, unissued: dict[int, Reason]) -> tu
         # Between two cuts a register may be found to fall that rises over the whole.
         owners = _due(read, found, unissued)
         segments, rows = _segments(setting, read, found, owners)
-    return _only(found, rows), price(setting.orders, segments, metered=True), owners
+    return renumbered(found, rows), price(setting.orders, segments, metered=True), owners
 
 
 def _due(read: PartFacts, found: Determinants, unissued: dict[int, Reason]) -> Int64:
@@ -290,54 +286,6 @@ def _segments(setting: _Setting, read: PartFacts, found: Determinants, owners: I
         areas=(*setting.areas, "not in any order"),
     )
     return segments, rows
-
-
-def _only(found: Determinants, rows: Int64) -> Determinants:
-    """The determinants of some segments, stretches included, renumbered."""
-    kept = np.isin(found.stretch_segment, rows)
-    return Determinants(
-        **{
-            name: getattr(found, name)[rows]
-            for name in ("connection", "terms", "start", "end", "energy_wh", "demand_w")
-        },
-        stretch_segment=np.searchsorted(rows, found.stretch_segment[kept]),
-        stretch_meter=found.stretch_meter[kept],
-        stretch_opening=found.stretch_opening[kept],
-        stretch_closing=found.stretch_closing[kept],
-        status=found.status,
-    )
-
-
-def _bills(priced: Priced, owners: Int64) -> Bills:
-    """Sum the parts of each bill."""
-    segments = priced.segments
-    first = np.searchsorted(segments.bill, np.arange(len(owners)))
-    money = {name: np.zeros(len(segments), np.int64) for name in ("assessed", "subsidy", "rebate")}
-    for group in priced.groups:
-        for number, name in enumerate(_roles(group.schedule.line_ids)):
-            money[name][group.rows] += group.rated.lines[:, number]
-
-    def per_bill(column: Int64) -> Int64:
-        return np.asarray(np.add.reduceat(column, first), np.int64) if len(first) else column
-
-    assessed, subsidy, rebate = (per_bill(money[name]) for name in ("assessed", "subsidy", "rebate"))
-    return Bills(
-        connection=owners,
-        start=segments.start[first],
-        end=segments.end[np.append(first[1:], len(segments)) - 1] if len(first) else segments.end,
-        energy_wh=per_bill(segments.energy_wh),
-        load_w=np.maximum.reduceat(segments.load_w, first) if len(first) else segments.load_w,
-        assessed_paise=assessed,
-        subsidy_paise=-subsidy,
-        rebate_paise=-rebate,
-        payable_paise=assessed + subsidy + rebate,
-        draft=per_bill(priced.draft.astype(np.int64)) > 0,
-    )
-
-
-def _roles(line_ids: tuple[str, ...]) -> list[str]:
-    """Which sum of the bill a line belongs to: what is assessed, what the State pays, what is taken off."""
-    return [line if line in ("subsidy", "rebate") else "assessed" for line in line_ids]
 
 
 def _plausible(
@@ -508,7 +456,7 @@ def _store_parts(
         schedule[group.rows] = setting.schedules[group.order.sha256, group.schedule.name]
         lines[group.rows, : group.rated.lines.shape[1]] = group.rated.lines
         count[group.rows] = group.rated.lines.shape[1]
-    meters, opening, closing, stretches = _side_by_side(determinants, len(segments))
+    meters, opening, closing, stretches = side_by_side(determinants, len(segments))
     rows = np.flatnonzero(kept[segments.bill])
     copy_in(
         "billing_billpart",
@@ -529,20 +477,6 @@ def _store_parts(
             "kernel": pgcopy.int2(np.full(len(rows), KERNEL_VERSION)),
         },
     )
-
-
-def _side_by_side(found: Determinants, segments: int) -> tuple[Int64, Int64, Int64, Int64]:
-    """The stretches of each segment beside each other: meters, openings, closings (segments, most), and how many."""
-    order = np.argsort(found.stretch_segment, kind="stable")
-    owner = found.stretch_segment[order]
-    count = np.bincount(owner, minlength=segments)
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    tables = []
-    for column in (found.stretch_meter, found.stretch_opening, found.stretch_closing):
-        table = np.zeros((segments, int(count.max(initial=1))), np.int64)
-        table[owner, place] = column[order]
-        tables.append(table)
-    return tables[0], tables[1], tables[2], count
 
 
 def _queue(

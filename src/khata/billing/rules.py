@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from khata.kernel.bills import Priced
 from khata.kernel.days import month_number, month_start
-from khata.kernel.determinants import NEGATIVE, NO_METER, NO_READING, NO_TERMS
+from khata.kernel.determinants import NEGATIVE, NO_METER, NO_READING, NO_TERMS, Determinants
 
 Int64 = npt.NDArray[np.int64]
 Outcome = Literal["held", "parked", "not due"]
@@ -73,3 +74,84 @@ def absurd(
     too_dear = assessed_paise * _W_PER_KW > load_w * policy.hold_paise_per_kw
     too_much = energy_wh * _PERCENT > load_w * days * _HOURS * policy.hold_load_percent
     return too_dear, too_much
+
+
+# -- arithmetic on the columns of a part ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bills:
+    """Bills of a part before they have ids: columns of one row a bill, in the order of connections."""
+
+    connection: Int64
+    start: Int64
+    end: Int64
+    energy_wh: Int64
+    load_w: Int64
+    assessed_paise: Int64
+    subsidy_paise: Int64
+    rebate_paise: Int64
+    payable_paise: Int64
+    draft: npt.NDArray[np.bool_]
+
+
+def summed(priced: Priced, owners: Int64) -> Bills:
+    """Sum the parts of each bill."""
+    segments = priced.segments
+    first = np.searchsorted(segments.bill, np.arange(len(owners)))
+    money = {name: np.zeros(len(segments), np.int64) for name in ("assessed", "subsidy", "rebate")}
+    for group in priced.groups:
+        for number, name in enumerate(_roles(group.schedule.line_ids)):
+            money[name][group.rows] += group.rated.lines[:, number]
+
+    def per_bill(column: Int64) -> Int64:
+        return np.asarray(np.add.reduceat(column, first), np.int64) if len(first) else column
+
+    assessed, subsidy, rebate = (per_bill(money[name]) for name in ("assessed", "subsidy", "rebate"))
+    return Bills(
+        connection=owners,
+        start=segments.start[first],
+        end=segments.end[np.append(first[1:], len(segments)) - 1] if len(first) else segments.end,
+        energy_wh=per_bill(segments.energy_wh),
+        load_w=np.maximum.reduceat(segments.load_w, first) if len(first) else segments.load_w,
+        assessed_paise=assessed,
+        subsidy_paise=-subsidy,
+        rebate_paise=-rebate,
+        payable_paise=assessed + subsidy + rebate,
+        draft=per_bill(priced.draft.astype(np.int64)) > 0,
+    )
+
+
+def _roles(line_ids: tuple[str, ...]) -> list[str]:
+    """Which sum of the bill a line belongs to: what is assessed, what the State pays, what is taken off."""
+    return [line if line in ("subsidy", "rebate") else "assessed" for line in line_ids]
+
+
+def renumbered(found: Determinants, rows: Int64) -> Determinants:
+    """The determinants of some segments, stretches included, renumbered."""
+    kept = np.isin(found.stretch_segment, rows)
+    return Determinants(
+        **{
+            name: getattr(found, name)[rows]
+            for name in ("connection", "terms", "start", "end", "energy_wh", "demand_w")
+        },
+        stretch_segment=np.searchsorted(rows, found.stretch_segment[kept]),
+        stretch_meter=found.stretch_meter[kept],
+        stretch_opening=found.stretch_opening[kept],
+        stretch_closing=found.stretch_closing[kept],
+        status=found.status,
+    )
+
+
+def side_by_side(found: Determinants, segments: int) -> tuple[Int64, Int64, Int64, Int64]:
+    """The stretches of each segment beside each other: meters, openings, closings (segments, most), and how many."""
+    order = np.argsort(found.stretch_segment, kind="stable")
+    owner = found.stretch_segment[order]
+    count = np.bincount(owner, minlength=segments)
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    tables = []
+    for column in (found.stretch_meter, found.stretch_opening, found.stretch_closing):
+        table = np.zeros((segments, int(count.max(initial=1))), np.int64)
+        table[owner, place] = column[order]
+        tables.append(table)
+    return tables[0], tables[1], tables[2], count
