@@ -1,7 +1,7 @@
 # Engineers' words. For everybody else: ./khata demo and ./khata test.
 
 BIN  := .venv/bin
-CODE := $(firstword $(wildcard src/khata khata))
+CODE := src/khata
 LOCK := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
@@ -32,13 +32,14 @@ architecture: $(BIN)/pytest  ## tests of the shape of the house
 test:  ## everything, checks included
 	./khata test
 
-bench: $(BIN)/pytest  ## table of speeds and ratios, measured in one run
+bench: $(BIN)/pytest  ## table of speeds and ratios, measured in one run; beside PySAM where requirements-bench.txt is installed
 	$(BIN)/python -m tests.bench
 
 lock:  ## make requirements*.txt anew from requirements*.in (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs the program uv. Next step: pip install uv" >&2; exit 1; }
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --output-file requirements-bench.txt requirements-bench.in
 
 $(BIN)/%:
 	@echo "$@ is not there. Next step: run ./khata test once; it installs the engineers' packages." >&2; exit 1

@@ -187,6 +187,7 @@ class Town:
         discom: str = "",
         bill_date: str = "",
         workers: int = 2,
+        today: dt.date | None = None,
         progress: Callable[[int, int], None] = lambda *_: None,
     ) -> dict[str, int]:
         """Run a bill month of one company, or of one of its divisions; the equations of all divisions summed."""
@@ -199,6 +200,7 @@ class Town:
             bill_date=day(bill_date) if bill_date else None,
             tariffs=self.tariffs,
             part_size=part_size,
+            today=today or day(f"{cycle}-01") + dt.timedelta(days=27),
             workers=workers,
             actor="test",
             progress=progress,

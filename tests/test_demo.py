@@ -44,7 +44,7 @@ def test_it_ends_well_and_says_what_is_real(demo: subprocess.CompletedProcess[st
     assert "What is real: the daily kWh of the smart meters." in said
     assert "What is synthetic: all people" in said
     assert "\r" not in demo.stderr  # no bar where no person watches
-    assert "bills of June 2024" in demo.stderr
+    assert "bills of June 2024, by connection" in demo.stderr
 
 
 def test_the_equation_of_every_run_closes(demo: subprocess.CompletedProcess[str]) -> None:
@@ -66,6 +66,7 @@ def test_three_bills_in_both_languages(demo: subprocess.CompletedProcess[str]) -
     assert demo.stdout.count("Electricity bill") == demo.stdout.count("बिजली बिल") == 3
     for words in ("LMV-1 lifeline", "LMV-1 urban", "LMV-2 urban", "State government subsidy", "राज्य सरकार की सब्सिडी"):
         assert words in demo.stdout
+    assert demo.stdout.count("Where rates and rules come from") == 1
     assert re.search(r"Only \d\d days of this month were received", demo.stdout)
 
 

@@ -78,6 +78,7 @@ def _run() -> dict[str, Any]:
             bill_date=None,
             tariffs=town.REPOSITORY / "tariffs",
             part_size=operations.PART_SIZE,
+            today=town.CYCLE.replace(day=20),
             workers=operations.WORKERS,
             actor="bench",
             progress=lambda *_: None,

@@ -9,6 +9,7 @@ import pytest
 
 from khata.billing.models import Bill, Unissued
 from khata.billing.operations import BillingError
+from khata.discoms.models import Discom
 from khata.formats.meterdays import read_csv
 from khata.ledger.models import Entry, Posting
 from khata.metering.operations import receive_days
@@ -28,6 +29,7 @@ from tests.cast import (
     may,
     plain,
     read,
+    settle,
     smart,
     town,
 )
@@ -130,6 +132,58 @@ def test_a_meter_changed_without_its_final_reading_holds_the_bill_until_it_is_en
     read(built, "S-OLD", ("2024-05-15", 1_000_000 + 14 * 6_000, 0))
     built.run("2024-07")
     assert built.bill("Asha", "2024-07").energy_wh == 14 * 6_000 + 17 * 9_000
+
+
+def test_one_impossible_figure_is_held_and_stops_nobody_else(database: Database) -> None:
+    wrong = plain("Bina", ("2024-04-28", 0, 0), ("2024-05-28", 10**14, 2 * 10**9))
+    built = town([smart("Asha", may(6_000)), wrong])
+    built.run("2024-06")
+    assert built.unissued("Bina", "2024-06") == ("held", "TOO-MUCH")
+    assert built.bill("Asha").energy_wh == 186_000
+
+
+def test_a_month_is_not_run_while_an_earlier_one_is_unfinished_nor_before_it_has_ended(database: Database) -> None:
+    built = town([smart("Asha", may(6_000)), smart("Asha too", may(7_000))])
+    with pytest.raises(StoppedError):
+        built.run("2024-06", part_size=1, workers=1, progress=stop_after_first_part)
+    with pytest.raises(BillingError, match="unfinished run of 2024-06"):
+        built.run("2024-07")
+    with pytest.raises(BillingError, match="has not ended"):
+        built.run("2024-06", today=day("2024-05-31"))
+    built.run("2024-06")
+    built.run("2024-07")
+
+
+def test_energy_after_the_supply_ended_is_not_billed(database: Database) -> None:
+    home = smart("Asha", may(8_000), terms=(Agreed("2023-04-01"), Agreed("2024-05-10", ended=True)))
+    built = town([home])
+    built.run("2024-06")
+    assert (built.bill("Asha").period_end, built.bill("Asha").energy_wh) == (day("2024-05-10"), 9 * 8_000)
+
+
+def test_a_reading_days_after_the_last_one_does_not_end_a_period(database: Database) -> None:
+    readings = (("2024-03-28", 100_000, 900), ("2024-04-28", 200_000, 900), ("2024-05-03", 210_000, 900))
+    built = town([plain("Bina", *readings)])
+    built.run("2024-05")
+    built.run("2024-06")
+    read(built, "P-Bina", ("2024-06-28", 400_000, 900))
+    built.run("2024-07")
+    assert built.unissued("Bina", "2024-06") == ("not due", "TOO-SOON")
+    assert (built.bill("Bina", "2024-07").period_start, built.bill("Bina", "2024-07").energy_wh) == (
+        day("2024-04-28"),
+        200_000,
+    )
+
+
+def test_who_is_entered_late_is_billed_from_the_first_day(database: Database) -> None:
+    built = town([smart("Asha", may(6_000))])
+    built.run("2024-06")
+    since = "2024-05-10"
+    late = Hung("S-LATE", since=since, usage=(Usage(since, (5_000,) * 52),))
+    settle(built, Home("Late", meters=(late,), terms=(Agreed(since),)), Discom.objects.get(code=built.discom))
+    built.run("2024-07")
+    bill = built.bill("Late", "2024-07")
+    assert (bill.period_start, bill.energy_wh) == (day(since), 260_000)
 
 
 def test_a_month_before_one_that_was_billed_is_refused(database: Database) -> None:

@@ -91,6 +91,9 @@ HOMES = (
     plain("two months unread", ("2024-03-28", 100_000, 900), ("2024-05-28", 420_000, 900), cycle="R28-ODD"),
     smart("more than the load can draw", may(40_000), terms=(Agreed("2023-04-01", load_w=1_000),)),
     smart("a demand of 50 kW", may(10_000, demand_w=50_000), terms=(Agreed("2023-04-01", load_w=1_000),)),
+    smart(
+        "a demand of 18 kW", may(30_000, demand_w=18_000), terms=(Agreed("2023-04-01", load_w=1_000, category="LMV-2"),)
+    ),
     plain("register fell", ("2024-04-28", 500_000, 900), ("2024-05-28", 400_000, 900)),
     plain("not read in May", ("2024-04-28", 500_000, 900)),
     Home("no meter"),
@@ -101,7 +104,8 @@ HOMES = (
 )
 UNISSUED = {
     "more than the load can draw": ("held", "TOO-MUCH"),
-    "a demand of 50 kW": ("held", "TOO-DEAR"),
+    "a demand of 50 kW": ("held", "TOO-HIGH"),
+    "a demand of 18 kW": ("held", "TOO-DEAR"),
     "register fell": ("held", "NEGATIVE"),
     "not read in May": ("held", "NO-READING"),
     "no meter": ("held", "NO-METER"),

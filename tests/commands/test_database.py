@@ -42,7 +42,7 @@ def test_from_no_tables_to_books_in_order(without_tables: Database) -> None:
     assert (before.returncode, before.stdout) == (2, "")
     assert before.stderr.splitlines() == [
         "khata: database: the database has no tables yet.",
-        "Next step: khata database migrate.",
+        "Next step: khata database migrate, or, after ./khata demo: export KHATA_DATABASE_NAME=khata_demo.",
     ]
     migrated = khata("database", "migrate", "--quiet")
     assert (migrated.returncode, migrated.stdout, migrated.stderr) == (0, "", "")

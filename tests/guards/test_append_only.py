@@ -21,7 +21,6 @@ OF_THE_FRAMEWORK = {
     "auth_permission",
     "django_content_type",
     "django_migrations",
-    "django_session",
 }
 # Names and the like may be put right, but no row goes.
 NEVER_DELETED = {

@@ -42,9 +42,6 @@ PUBLIC = {
     "tariffs_file",
     "tariffs_rateschedule",
     # read before anybody is signed in
-    "discoms_post",
-    "discoms_staff",
-    "django_session",
     # the framework's
     "auth_group",
     "auth_group_permissions",

@@ -78,7 +78,7 @@ class Bill(models.Model):
 
     @property
     def number(self) -> str:
-        """Twelve digits: bill month and serial."""
+        """Bill month and serial: twelve digits, more after ten crore bills."""
         return f"{self.cycle:%y%m}{self.id:08d}"
 
 

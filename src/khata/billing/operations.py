@@ -7,7 +7,7 @@ equations; `_work` is one part: read, determine, rate, hold what is absurd, stor
 import datetime as dt
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +15,31 @@ import numpy.typing as npt
 from django.db import transaction
 
 from khata.audit.operations import record
+from khata.billing.facts import PartFacts, part_facts
 from khata.billing.models import BillingPolicy, BillRun, Unissued
-from khata.billing.queries import PartFacts, addressees, part_facts
+from khata.billing.queries import addressees
 from khata.billing.rules import (
     BY_STATUS,
+    DEMAND_TIMES,
     TOO_DEAR,
+    TOO_HIGH,
     TOO_MUCH,
     Bills,
     Month,
     Policy,
     Reason,
-    absurd,
+    drawable_wh,
     renumbered,
     side_by_side,
     summed,
+    too_dear,
 )
 from khata.consumers.queries import supplied
 from khata.discoms.models import Discom, Office
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
 from khata.jobs.models import Part, Run
-from khata.jobs.operations import close, commit_without_waiting, exclusive, plan, work_parts
+from khata.jobs.operations import RunDoesNotCloseError, close, commit_without_waiting, exclusive, plan, work_parts
 from khata.jobs.queries import closed_equation, find_run, open_parts
 from khata.kernel.bills import Priced, Segments, cuts, price
 from khata.kernel.days import date_of, day_number
@@ -74,6 +78,7 @@ def run_cycle(
     cycle: dt.date,
     divisions: Sequence[Office],
     bill_date: dt.date | None,
+    today: dt.date,
     tariffs: Path,
     part_size: int,
     workers: int,
@@ -86,7 +91,11 @@ def run_cycle(
 
     Raises RunBusyError if another process bills the same company, BillingError, OrderError, RunDoesNotCloseError.
     """
-    equations = {}
+    equations, troubles = {}, []
+    if cycle > today:
+        raise BillingError(
+            f"the consumption that bills of {cycle:%Y-%m} bill has not ended on {today}. Choose a month."
+        )
     # Not two months at once either: arrears and first registers come from the month before.
     with exclusive(f"bill-run {discom.code}", wait_seconds=3):
         planned = {division.id: find_run(_key(discom, division, cycle)) for division in divisions}
@@ -94,14 +103,22 @@ def run_cycle(
         editions = [] if all(planned.values()) else _publish(discom, tariffs)
         with transaction.atomic():
             terms = _Terms.of(discom, cycle, bill_date, editions)
+            _check_order(terms, divisions)
             runs = {each: planned[each.id] or _plan(terms, each, part_size) for each in divisions}
         _work_runs(list(runs.values()), workers, progress)
+        before = {run.id: closed_equation(run) for run in runs.values()}
         for division, run in runs.items():
-            equations[division.name_en] = closed_equation(run) or _close(run, actor)
-        # This one commit waits for the disk, and with it all that was written before.
-        record(
-            actor=actor, action="billing.run-month", object=f"discoms:discom:{discom.id}", details={"cycle": str(cycle)}
-        )
+            closed = before[run.id]
+            try:
+                equations[division.name_en] = _close(run, actor) if closed is None else closed
+            except RunDoesNotCloseError as trouble:  # the others are closed all the same
+                troubles.append(trouble)
+        if troubles:
+            raise troubles[0]
+        if None in before.values():
+            # This one commit waits for the disk, and with it all that was written before.
+            month = {"cycle": str(cycle)}
+            record(actor=actor, action="billing.run-month", object=f"discoms:discom:{discom.id}", details=month)
     return equations
 
 
@@ -131,6 +148,7 @@ class _Terms:
     discom: Discom
     cycle: dt.date
     bill_date: dt.date
+    asked: bool  # for this bill date, by whoever started the run
     policy: Policy
     editions: list[int]
 
@@ -147,17 +165,29 @@ class _Terms:
                 f"the bill date {dated} is not in the bill month {cycle:%Y-%m}. Choose a day of that month."
             )
         pinned = Policy(policy.bill_day, policy.due_days, policy.hold_paise_per_kw, policy.hold_load_percent)
-        return cls(discom, cycle, dated, pinned, editions)
+        return cls(discom, cycle, dated, bill_date is not None, pinned, editions)
+
+
+def _check_order(terms: _Terms, divisions: Sequence[Office]) -> None:
+    """Months are billed one after the other: arrears, first days and first registers come from the month before."""
+    runs = BillRun.objects.filter(division__in=divisions).select_related("division", "run__runclosed")
+    for run in runs.order_by("cycle", "division_id"):
+        name, month = run.division.name_en, f"{run.cycle:%Y-%m}"
+        if run.cycle > terms.cycle and not runs.filter(division=run.division, cycle=terms.cycle).exists():
+            raise BillingError(
+                f"{name} has been billed for {month}, in bills that reach back to the ones before. "
+                "A month before that cannot be run any more."
+            )
+        if run.cycle < terms.cycle and not hasattr(run.run, "runclosed"):
+            raise BillingError(f"{name} has an unfinished run of {month}. Run that month again first.")
+        if run.cycle == terms.cycle and run.bill_date != terms.bill_date and terms.asked:
+            raise BillingError(
+                f"{name} was planned for {month} with the bill date {run.bill_date}. Leave the date away."
+            )
 
 
 def _plan(terms: _Terms, division: Office, part_size: int) -> Run:
     """Pin everything the run of a division depends on: who, which orders, which policy, which dates."""
-    later = BillRun.objects.filter(division=division, cycle__gt=terms.cycle).order_by("cycle").first()
-    if later:
-        raise BillingError(
-            f"{division.name_en} has been billed for {later.cycle:%Y-%m}, in bills that reach back to the ones before. "
-            "A month before that cannot be run any more."
-        )
     run = plan(
         kind="bill",
         key=_key(terms.discom, division, terms.cycle),
@@ -205,6 +235,7 @@ class _Setting:
 
     bill_run: BillRun
     month: Month
+    since: dt.date  # the first day that was ever billed in the division
     policy: Policy
     orders: tuple[Order, ...]
     schedules: dict[tuple[str, str], int]  # (order's hash, schedule) → id
@@ -221,6 +252,7 @@ class _Setting:
         return cls(
             bill_run,
             Month(bill_run.cycle),
+            Month(BillRun.objects.filter(division=bill_run.division_id).earliest("cycle").cycle).start,
             Policy(**run.terms["policy"]),
             orders,
             schedules,
@@ -235,7 +267,8 @@ class _Setting:
 
 def _work(setting: _Setting, part: Part) -> dict[str, int]:
     """Read, determine, rate, hold, store, post: all of a part in the caller's transaction."""
-    read = part_facts(np.array(part.subjects, np.int64), setting.month, setting.categories, setting.areas)
+    subjects = np.array(part.subjects, np.int64)
+    read = part_facts(subjects, setting.month, setting.since, setting.categories, setting.areas)
     unissued = dict(read.unissued)
     determinants, priced, owners = _rate(setting, read, unissued)
     bills = summed(priced, owners)
@@ -251,12 +284,14 @@ def _rate(setting: _Setting, read: PartFacts, unissued: dict[int, Reason]) -> tu
     """Determinants of all who are due, cut where an order matters, and rated; and whose each bill is (position)."""
     found = determine(read.facts, [])
     owners = _due(read, found, unissued)
+    owners = _drawable(setting, read, found, owners, unissued)
     segments, rows = _segments(setting, read, found, owners)
     cut = cuts(setting.orders, segments)
     if cut:
         found = determine(read.facts, [(int(found.connection[rows[row]]), day) for row, day in cut])
         # Between two cuts a register may be found to fall that rises over the whole.
-        owners = _due(read, found, unissued)
+        _due(read, found, unissued)
+        owners = np.setdiff1d(owners, np.array(sorted(unissued), np.int64))
         segments, rows = _segments(setting, read, found, owners)
     return renumbered(found, rows), price(setting.orders, segments, metered=True), owners
 
@@ -266,6 +301,23 @@ def _due(read: PartFacts, found: Determinants, unissued: dict[int, Reason]) -> I
     for row in np.flatnonzero(found.status).tolist():
         unissued.setdefault(row, BY_STATUS[int(found.status[row])])
     return np.setdiff1d(np.arange(len(read.connections)), np.array(sorted(unissued), np.int64))
+
+
+def _drawable(
+    setting: _Setting, read: PartFacts, found: Determinants, owners: Int64, unissued: dict[int, Reason]
+) -> Int64:
+    """Hold what no load could have drawn before it is rated: a wrong figure must not stop everybody else's bill."""
+    count = len(read.connections)
+    load = read.terms.load_w[found.terms]
+    energy, could, high = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.bool_)
+    np.add.at(energy, found.connection, found.energy_wh)
+    np.add.at(could, found.connection, drawable_wh(load_w=load, days=found.end - found.start, policy=setting.policy))
+    high[found.connection[found.demand_w > load * DEMAND_TIMES]] = True
+    for reason, rows in ((TOO_MUCH, energy > could), (TOO_HIGH, high)):
+        for row in owners[rows[owners]].tolist():
+            facts = {"energy_wh": int(energy[row]), "load_w": int(load[found.connection == row].max())}
+            unissued.setdefault(row, replace(reason, facts=facts))
+    return np.setdiff1d(owners, np.array(sorted(unissued), np.int64))
 
 
 def _segments(setting: _Setting, read: PartFacts, found: Determinants, owners: Int64) -> tuple[Segments, Int64]:
@@ -297,18 +349,10 @@ def _plausible(
         bill = int(priced.segments.bill[row])
         kept[bill] = False
         unissued[int(bills.connection[bill])] = Reason("parked", "NOT-PRICED", priced.why(row, setting.orders))
-    too_dear, too_much = absurd(
-        energy_wh=bills.energy_wh,
-        load_w=bills.load_w,
-        days=bills.end - bills.start,
-        assessed_paise=bills.assessed_paise,
-        policy=setting.policy,
-    )
-    for reason, found in ((TOO_MUCH, too_much), (TOO_DEAR, too_dear)):
-        for bill in np.flatnonzero(found & kept).tolist():
-            unissued[int(bills.connection[bill])] = reason
-        kept &= ~found
-    return kept
+    dear = too_dear(assessed_paise=bills.assessed_paise, load_w=bills.load_w, policy=setting.policy)
+    for bill in np.flatnonzero(dear & kept).tolist():
+        unissued[int(bills.connection[bill])] = TOO_DEAR
+    return kept & ~dear
 
 
 def _store_unissued(part: Part, read: PartFacts, bills: Bills, unissued: dict[int, Reason]) -> None:
@@ -319,6 +363,7 @@ def _store_unissued(part: Part, read: PartFacts, bills: Bills, unissued: dict[in
             "start": str(date_of(int(read.facts.start[position]))),
             "end": str(date_of(int(read.facts.end[position]))),
         }
+        facts.update(unissued[position].facts)
         row = rated.get(position)
         if row is not None:
             for name in ("energy_wh", "load_w", "assessed_paise"):
@@ -382,6 +427,7 @@ def _post(
         lines = group.rated.lines[kept[priced.segments.bill[group.rows]]]
         for line, amount in zip(group.schedule.line_ids, lines.sum(axis=0).tolist(), strict=True):
             earned[line] = earned.get(line, 0) + amount
+    earned = {line: amount for line, amount in earned.items() if amount}
     heads_of = np.array([setting.heads[line] for line in earned], np.int64)
     receivable = np.full(len(connections), setting.heads[CONSUMERS])
     ids = post(

@@ -1,7 +1,8 @@
 """Decisions about bills: what a bill month covers, who is due, what is too absurd to be sent."""
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -45,6 +46,7 @@ class Reason:
     outcome: Outcome
     code: str
     words: str
+    facts: Mapping[str, int] = field(default_factory=dict)  # the numbers that gave rise to it
 
 
 NOT_READ_THIS_MONTH = Reason("not due", "NOT-DUE", "its reading cycle does not read it for this bill month")
@@ -54,6 +56,10 @@ EARLIER_HOLD = Reason(
 DAYS_MISSING = Reason("held", "DAYS-MISSING", "days without a register are missing, so the month's energy is not known")
 TOO_DEAR = Reason("held", "TOO-DEAR", "the bill is above the limit for each kW of load")
 TOO_MUCH = Reason("held", "TOO-MUCH", "the energy is more than the load could have drawn in the period")
+TOO_HIGH = Reason("held", "TOO-HIGH", "the demand is more than twenty times the load")
+TOO_SOON = Reason("not due", "TOO-SOON", "it was read only days after the last billed reading: the next bill has both")
+DEMAND_TIMES = 20
+FEWEST_DAYS = 15  # between two readings on the spot, or a month's fixed charge would be taken for a few days
 BY_STATUS = {
     NO_READING: Reason("held", "NO-READING", "no register reading ends the period"),
     NEGATIVE: Reason("held", "NEGATIVE", "a register is below the one before it"),
@@ -62,18 +68,19 @@ BY_STATUS = {
 }
 
 # Held until somebody has looked: a later month would hide the absurd one in its own average.
-LASTING = (TOO_DEAR.code, TOO_MUCH.code, EARLIER_HOLD.code)
+LASTING = (TOO_DEAR.code, TOO_MUCH.code, TOO_HIGH.code, EARLIER_HOLD.code)
 
 _PERCENT, _HOURS, _W_PER_KW = 100, 24, 1000
 
 
-def absurd(
-    *, energy_wh: Int64, load_w: Int64, days: Int64, assessed_paise: Int64, policy: Policy
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which bills are above the limit per kW, and which bill more energy than load x hours x the policy's per cent."""
-    too_dear = assessed_paise * _W_PER_KW > load_w * policy.hold_paise_per_kw
-    too_much = energy_wh * _PERCENT > load_w * days * _HOURS * policy.hold_load_percent
-    return too_dear, too_much
+def drawable_wh(*, load_w: Int64, days: Int64, policy: Policy) -> Int64:
+    """The most that a load can draw in so many days, by the policy's per cent of load x hours."""
+    return load_w * days * _HOURS * policy.hold_load_percent // _PERCENT
+
+
+def too_dear(*, assessed_paise: Int64, load_w: Int64, policy: Policy) -> npt.NDArray[np.bool_]:
+    """Which bills are above the policy's limit for each kW of load."""
+    return np.greater(assessed_paise * _W_PER_KW, load_w * policy.hold_paise_per_kw)
 
 
 # -- arithmetic on the columns of a part ------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from django.conf import settings
 
 from khata.billing.models import Bill, BillRun, Unissued
 from khata.billing.operations import PART_SIZE, WORKERS, BillingError, run_cycle
-from khata.billing.queries import bill_view, bills_of, digest, rated_again
+from khata.billing.queries import bill_view, bills_of, digest, rated_again, unissued_of
+from khata.commands.clock import business_date
 from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
 from khata.consumers.queries import resolve
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run = verbs.add_parser("run", help="bill one month; a killed run goes on where it was")
     _of_cycle(run)
     run.add_argument("--division", help="only this division")
-    run.add_argument("--bill-date", type=dt.date.fromisoformat, help="default: the company's bill day of the month")
+    run.add_argument("--bill-date", type=_day, help="default: the company's bill day of the month")
     run.add_argument("--tariffs", type=Path, default=settings.KHATA_TARIFFS, help="folder of the tariff orders")
     run.add_argument("--part-size", type=int, default=PART_SIZE, help="connections in one transaction")
     run.add_argument("--workers", type=int, default=WORKERS, help=f"threads that work on parts (default {WORKERS})")
@@ -62,6 +63,13 @@ def _month(text: str) -> dt.date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a month; write it as 2024-06") from None
 
 
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2024-06-08") from None
+
+
 def run(args: argparse.Namespace) -> int:
     try:
         return {"run": _run, "show": _show, "replay": _replay, "digest": _digest}[args.verb](args)
@@ -87,6 +95,7 @@ def _run(args: argparse.Namespace) -> int:
             bill_date=args.bill_date,
             tariffs=args.tariffs,
             part_size=args.part_size,
+            today=business_date(),
             workers=args.workers,
             actor="command",
             progress=_silent if args.json else functools.partial(Steps(), f"bills of {args.cycle:%Y-%m}"),
@@ -125,49 +134,88 @@ def _tell_equations(discom: Discom, cycle: dt.date, equations: dict[str, dict[st
         f"issued {counts['issued']:,} = messages queued {counts['messages']:,} + no usable mobile "
         f"{counts['no address']:,}\n"
         f"billed {rupees(total.get('payable_paise', 0))} = posted {rupees(total.get('posted_paise', 0))}\n"
-        f"{len(equations)} divisions closed\n"
+        f"{len(equations)} division{'' if len(equations) == 1 else 's'} closed\n"
     )
 
 
 # -- show, replay, digest --------------------------------------------------------------------------------------------
 
 
-def _bills(number: str, cycle: dt.date | None) -> list[Bill]:
-    """Bills by bill number, account number or old number."""
-    if number.isdecimal() and number.isascii() and len(number) == 12:
+def _bills(number: str, cycle: dt.date | None, verb: str) -> tuple[list[Bill], str]:
+    """Bills by bill number, account number or old number, and the account if it was one of the latter. Never none."""
+    if number.isdecimal() and number.isascii() and len(number) >= 12:
         bill = Bill.objects.filter(id=int(number[4:])).first()
-        return [bill] if bill and bill.number == number else []
-    found = resolve(typed=number, today=dt.date.min)
+        if bill is None or bill.number != number:
+            raise CommandError(f"there is no bill {number}", verb, "Check its number, or give the account number")
+        return [bill], ""
+    found = resolve(typed=number, today=business_date())
     if found.result == "many":
         names = ", ".join(f"{match.number} of {match.discom} ({match.why})" for match in found.matches)
-        raise CommandError(f"the number means several connections: {names}", "bill", "Give the account number")
-    return bills_of(found.matches[0].number, cycle) if found.matches else []
+        raise CommandError(f"the number means several connections: {names}", verb, "Give the account number")
+    if not found.matches:
+        raise CommandError("no connection has this number", verb, "Check the number with khata number resolve")
+    account = found.matches[0].number
+    bills = bills_of(account, cycle)
+    if not bills:
+        raise CommandError(*_no_bill(account, cycle, verb))
+    return bills, account
+
+
+def _no_bill(account: str, cycle: dt.date | None, verb: str) -> tuple[str, str, str]:
+    why = unissued_of(account, cycle=cycle, after=None)
+    of = f" of {cycle:%Y-%m}" if cycle else ""
+    what = _without_bill(*why) if why else f"account {account} has no bill{of}"
+    months = dict.fromkeys(f"{bill.cycle:%Y-%m}" for bill in bills_of(account, None))
+    others = f"Bills exist of {', '.join(months)}" if months else "No month of this account has a bill yet"
+    return what, verb, others
+
+
+def _without_bill(cycle: dt.date, why: Unissued) -> str:
+    return f"no bill of {cycle:%Y-%m}: {why.outcome}: {why.detail}"
 
 
 def _show(args: argparse.Namespace) -> int:
     if args.number is None:
         return _show_unissued(args)
-    bills = _bills(args.number, args.cycle)
-    if not bills:
-        raise CommandError("there is no such bill", "bill show", "Check the number with khata number resolve")
+    bills, account = _bills(args.number, args.cycle, "bill show")
+    newest_asked = account and not args.cycle
+    newer = unissued_of(account, cycle=None, after=bills[0].cycle) if newest_asked else None
     view = bill_view(bills[0], args.lang, mask_name=False)
     if args.json:
-        sys.stdout.write(json.dumps(_as_json(bills[0], view), ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(json.dumps(_as_json(bills[0], view, newer), ensure_ascii=False, default=str) + "\n")
     else:
+        sys.stdout.write(f"{_without_bill(*newer)}\n\n" if newer else "")
         sys.stdout.write(bill_text(view, args.lang))
     return 0
 
 
-def _as_json(bill: Bill, view: BillView) -> dict[str, object]:
-    return {"bill": bill.number, **asdict(view)}
+def _as_json(bill: Bill, view: BillView, newer: tuple[dt.date, Unissued] | None) -> dict[str, object]:
+    """`unissued`: a newer month that gave no bill."""
+    unissued = None
+    if newer:
+        cycle, why = newer
+        unissued = {"cycle": f"{cycle:%Y-%m}", "outcome": why.outcome, "reason": why.reason, "detail": why.detail}
+    return {"bill": bill.number, "unissued": unissued, **asdict(view)}
+
+
+def _runs(discom: Discom, cycle: dt.date, verb: str) -> list[BillRun]:
+    """The runs of a company and month, by division; never none."""
+    found = BillRun.objects.select_related("run__runclosed").filter(discom=discom, cycle=cycle).order_by("division_id")
+    if not found:
+        known = BillRun.objects.filter(discom=discom).order_by("cycle").values_list("cycle", flat=True).distinct()
+        months = ", ".join(f"{each:%Y-%m}" for each in known)
+        next_step = f"Runs exist of {months}" if months else "Make one with khata bill run"
+        raise CommandError(f"{discom.code} has no run of {cycle:%Y-%m}", verb, next_step)
+    return list(found)
 
 
 def _show_unissued(args: argparse.Namespace) -> int:
     if not args.discom or not args.cycle:
         raise CommandError("which bill?", "bill show", "Give a number, or --discom and --cycle to see who got none")
-    rows = Unissued.objects.filter(
-        part__run__billrun__discom=discom_named(args.discom), part__run__billrun__cycle=args.cycle
-    ).order_by("outcome", "reason", "connection__account_number")
+    runs = _runs(discom_named(args.discom), args.cycle, "bill show")
+    rows = Unissued.objects.filter(part__run__in=[each.run_id for each in runs]).order_by(
+        "outcome", "reason", "connection__account_number"
+    )
     listed = rows.values_list("connection__account_number", "outcome", "reason", "detail", "evidence")
     if args.json:
         names = ("account_number", "outcome", "reason", "detail", "evidence")
@@ -175,6 +223,9 @@ def _show_unissued(args: argparse.Namespace) -> int:
         return 0
     for account, outcome, reason, detail, _ in listed:
         sys.stdout.write(f"{account}  {outcome:<8} {reason:<14} {detail}\n")
+    if not listed:
+        done = all(hasattr(each.run, "runclosed") for each in runs)
+        sys.stdout.write("everybody got a bill\n" if done else "nobody so far; the run has not ended yet\n")
     return 0
 
 
@@ -183,13 +234,10 @@ def _replay(args: argparse.Namespace) -> int:
         raise CommandError("which bills?", "bill replay", "Give a number, or --discom and --cycle")
     runs: list[tuple[BillRun, list[int] | None]]
     if args.number is not None:
-        bills = _bills(args.number, args.cycle)
-        if not bills:
-            raise CommandError("there is no such bill", "bill replay", "Check the number with khata number resolve")
+        bills, _ = _bills(args.number, args.cycle, "bill replay")
         runs = [(BillRun.objects.select_related("run").get(run__part__id=bill.part_id), [bill.id]) for bill in bills]
     else:
-        found = BillRun.objects.select_related("run").filter(discom=discom_named(args.discom), cycle=args.cycle)
-        runs = [(each, None) for each in found.order_by("division_id")]
+        runs = [(each, None) for each in _runs(discom_named(args.discom), args.cycle, "bill replay")]
     count, different = 0, []
     for bill_run, wanted in runs:
         stored = rated_again(bill_run, wanted)
@@ -205,6 +253,7 @@ def _replay(args: argparse.Namespace) -> int:
 
 def _digest(args: argparse.Namespace) -> int:
     discom = discom_named(args.discom)
+    _runs(discom, args.cycle, "bill digest")
     found = digest(discom=discom.code, cycle=args.cycle)
     if args.json:
         sys.stdout.write(json.dumps({"discom": discom.code, "cycle": f"{args.cycle:%Y-%m}", "sha256": found}) + "\n")

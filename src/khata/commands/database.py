@@ -8,6 +8,7 @@ import sys
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+NO_TABLES = "the database has no tables yet"
 _MIGRATE = [sys.executable, "-m", "django", "migrate", "--no-input"]
 
 
@@ -30,7 +31,7 @@ def wanting() -> str | None:
     connection.close()  # whatever failed before may have left it in a transaction that takes no statement
     executor = MigrationExecutor(connection)
     if not executor.loader.applied_migrations:
-        return "the database has no tables yet"
+        return NO_TABLES
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return "the tables of the database are older than this Khata"
     return None

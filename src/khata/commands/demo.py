@@ -8,8 +8,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -23,7 +24,7 @@ from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
 from khata.display.bill_text import bill_text, table
 from khata.display.dates import day, month
-from khata.display.labels import LANGUAGES, Language
+from khata.display.labels import LANGUAGES, Language, heading
 from khata.display.money import grouped, rupees
 from khata.ledger.queries import first_offence, head_sums
 from khata.rehearsal.kanpur import CannotBuildError, Example, Summary, build, refuse
@@ -115,20 +116,31 @@ def _report(made: Summary, today: dt.date, database: str) -> bool:
     _title("The runs")
     for each in made.runs:
         _tell_run(made, each)
+    sources: list[str] = []
     for example in made.examples:
-        _tell_bill(example)
+        sources += _tell_bill(example)
+    _tell_sources(sources)
     sound = _tell_books(made)
     _tell_next(made, today, database)
     return sound
 
 
-def _tell_bill(example: Example) -> None:
+def _tell_bill(example: Example) -> tuple[str, ...]:
+    """In both languages; returns where its rates and rules come from, which is told once for all bills."""
     bill = Bill.objects.get(id=example.bill)
+    view = {language: bill_view(bill, language, mask_name=False) for language in LANGUAGES}
     for language in LANGUAGES:
         _title(f"{example.title} ({'हिन्दी' if language == 'hi' else 'English'})")
         if example.known_days:
             _tell(*_wrapped(_GAP[language].format(known=example.known_days)), "")
-        _tell(bill_text(bill_view(bill, language, mask_name=False), language).rstrip())
+        _tell(bill_text(replace(view[language], sources=()), language).rstrip())
+    return view["en"].sources
+
+
+def _tell_sources(sources: Iterable[str]) -> None:
+    _title(" / ".join(heading("sources", language) for language in LANGUAGES))
+    for source in dict.fromkeys(sources):
+        _tell(*textwrap.wrap(source, 100, subsequent_indent="    "))
 
 
 _GAP: dict[Language, str] = {

@@ -17,8 +17,12 @@ class CommandError(Exception):
 
 def told(what: str, where: str, next_step: str) -> str:
     """`khata: where: what.` and, on a line of its own, the next step."""
-    text = f"khata: {where}: {what}." if where else f"khata: {what}."
-    return f"{text}\nNext step: {next_step}." if next_step else text
+    text = f"khata: {where}: {_ended(what)}" if where else f"khata: {_ended(what)}"
+    return f"{text}\nNext step: {_ended(next_step)}" if next_step else text
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def explained(error: BaseException) -> str | None:
@@ -48,10 +52,11 @@ def _of_database(error: BaseException) -> str | None:
     state = getattr(error.__cause__, "sqlstate", None)
     if state in ("42P01", "42703", "42883"):  # no such table, column or function: perhaps a fault of ours, after all
         # lazy: it needs Django
-        from khata.commands.database import wanting  # noqa: PLC0415
+        from khata.commands.database import NO_TABLES, wanting  # noqa: PLC0415
 
         missing = wanting()
-        return told(missing, "database", "khata database migrate") if missing else None
+        demo = ", or, after ./khata demo: export KHATA_DATABASE_NAME=khata_demo" if missing == NO_TABLES else ""
+        return told(missing, "database", f"khata database migrate{demo}") if missing else None
     if type(error).__name__ == "OperationalError" and (state is None or state in ("3D000", "28000", "28P01")):
         said = " ".join(str(error).split()).rstrip(".?")
         return told(said, "database", "Check KHATA_DATABASE_URL, or unset it for the server that Khata keeps itself")

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from khata.display.money import grouped
 
-_BAR = 24
+_BAR, _NAME = 24, 36
 _NOT_OFTENER = 0.1  # seconds between two pictures of the bar
 
 
@@ -35,7 +35,7 @@ class Steps:
 
     def _draw(self, done: int, total: int, seconds: float) -> None:
         filled = _BAR * done // total
-        text = f"{self.step:<28} {'█' * filled}{'░' * (_BAR - filled)} {grouped(done)} of {grouped(total)}"
+        text = f"{self.step:<{_NAME}} {'█' * filled}{'░' * (_BAR - filled)} {grouped(done)} of {grouped(total)}"
         if done and seconds > 0:
             rate = done / seconds
             text += f", {grouped(round(rate))} a second, {(total - done) / rate:.0f} s left"
@@ -44,7 +44,7 @@ class Steps:
 
     def _finish(self, total: int, seconds: float) -> None:
         count = f"{grouped(total)} in " if total > 1 else ""
-        self.stream.write(f"{chr(13) if self.terminal else ''}{self.step:<28} {count}{seconds:.1f} s")
+        self.stream.write(f"{chr(13) if self.terminal else ''}{self.step:<{_NAME}} {count}{seconds:.1f} s")
         self.stream.write("\033[K\n" if self.terminal else "\n")
         self.stream.flush()
         self.step = ""

@@ -11,7 +11,7 @@ from khata.commands.main import near
 from khata.commands.tariff_orders import all_orders, of_company
 from khata.commands.tariff_price import price_cases
 from khata.commands.whole_files import reading
-from khata.display.bill_text import table
+from khata.display.bill_text import table, times
 from khata.display.dates import day, period
 from khata.display.labels import LANGUAGES, Language, heading, line_label, unit
 from khata.display.money import amount, kw, kwh, rate, rupees, scaled
@@ -60,7 +60,7 @@ def _find(file: str, name: str) -> PricingCase:
                 return case
     meant = near(name, seen)
     raise CommandError(
-        f"there is no case {name!r}", file, f"Did you mean {meant}" if meant else "See its column 'case'"
+        f"there is no case {name!r}", file, f"Did you mean {meant}?" if meant else "See its column 'case'"
     )
 
 
@@ -92,7 +92,7 @@ def _as_text(case: PricingCase, priced: Priced, summary: Summary, language: Lang
         yield f"\n{group.schedule.name}, {period(start, end, language)}\n{group.order.title} ({group.order.path})"
         if counted := _months(group, at):
             yield counted
-        yield from _lines(explain(group, at), language)
+        yield from _lines(explain(group, at), _slab_times(group, at, language), language)
     total = int(summary.paise["assessed"][0]), int(summary.paise["payable"][0])
     draft = "  (draft: it rests on evidence B or C)" if summary.draft[0] else ""
     yield f"\nAssessed {rupees(total[0])}, payable {rupees(total[1])}{draft}"
@@ -107,7 +107,13 @@ def _months(group: Group, at: int) -> str:
     return f"Monthly charges x {whole if not rest else f'{num}/{den}'}"
 
 
-def _lines(lines: tuple[Explained, ...], language: Language) -> list[str]:
+def _slab_times(group: Group, at: int, language: Language) -> str:
+    """What multiplies the width of a slab."""
+    parts = group.parts
+    return times(int(parts.months[at]), int(parts.slab_to[at] - parts.slab_from[at]), int(parts.slab_of[at]), language)
+
+
+def _lines(lines: tuple[Explained, ...], slab_times: str, language: Language) -> list[str]:
     rows = [tuple(heading(name, language) for name in ("item", "quantity", "rate", "amount", "clause"))]
     for line in lines:
         if not line.steps and not line.amount_paise:
@@ -117,7 +123,9 @@ def _lines(lines: tuple[Explained, ...], language: Language) -> list[str]:
             rows.append((label, *_multiplication(line.steps[0], language), paise, _clause(line.steps[0])))
             continue
         rows.append((label, "", "", paise, ""))
-        rows.extend((f"  {step.printed}", *_multiplication(step, language), "", _clause(step)) for step in line.steps)
+        for step in line.steps:
+            slab = f"  {step.printed} {slab_times}".rstrip()
+            rows.append((slab, *_multiplication(step, language), "", _clause(step)))
     return table(rows, ("left", "right", "right", "right", "left"))
 
 

@@ -11,19 +11,33 @@ import numpy as np
 
 from khata.commands.tariff_orders import all_orders
 from khata.commands.whole_files import reading, writing
-from khata.formats.cases import PricingCase, RefusedCase, read_cases
+from khata.formats.cases import AREAS, OPTIONAL, REQUIRED, PricingCase, RefusedCase, read_cases
 from khata.kernel.bills import Priced, Segments, price
 from khata.kernel.days import day_number
-from khata.kernel.order import Order
+from khata.kernel.order import MODES, Order
 from khata.kernel.quantities import HeadRoomError
 from khata.tariffs.queries import UnknownDiscomError, orders_of
 from khata.tariffs.rules import MONEY, Summary, summarise
 
 COLUMNS = ("case", "schedule", "billable_kw", "excess_kw", *MONEY, "draft", "refused")
 _BLOCK = 50_000
+EPILOG = f"""columns of CASES.csv, in any order:
+  {", ".join(REQUIRED[:6])},
+  {", ".join(REQUIRED[6:])}, and if wanted {OPTIONAL[0]}
+
+  h1,COMPANY,LMV-1,urban,postpaid,2024-05-01,2024-06-01,2,1.4,182.5,2024-06-08
+
+discom is the company as khata tariff show names it; category as in the order, without the area;
+area is {" or ".join(AREAS)}, mode {" or ".join(MODES)}; the period ends before period_end.
+bill_date chooses the month of the fuel surcharge; left out or empty, it is period_end.
+
+A case that cannot be priced is refused by itself: its column 'refused' says why, standard error counts such cases, and
+the exit code stays 0. Only a file that cannot be read as a whole ends with 2.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--input", required=True, metavar="CASES.csv", help="- is standard input")
     parser.add_argument("--output", required=True, metavar="OUT.csv", help="- is standard output")
 

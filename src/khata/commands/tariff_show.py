@@ -100,7 +100,7 @@ def _schedules(order: Order, name: str | None) -> tuple[Schedule, ...]:
     if not found:
         names = [each.name for each in order.schedules]
         meant = near(name, names)
-        next_step = f"Did you mean {meant}" if meant else f"Schedules are: {', '.join(names)}"
+        next_step = f"Did you mean {meant}?" if meant else f"Schedules are: {', '.join(names)}"
         raise CommandError(f"there is no schedule {name!r}", order.path, next_step)
     return tuple(found)
 

@@ -43,16 +43,20 @@ class SlabView:
 
 @dataclass(frozen=True)
 class LineView:
-    """One charge line. The quantity is in thousandths of its unit; the rate in 10⁻⁴ of its unit ("₹/kWh", "%")."""
+    """One charge line. The quantity is in thousandths of its unit; the rate in 10⁻⁴ of its unit ("₹/kWh", "%").
+
+    Without an amount it is a step of the line above it, as one slab of several, and named by its printed words.
+    """
 
     line_id: str
-    amount_paise: int
+    amount_paise: int | None
     quantity_milli: int | None = None
     unit: str = ""
     rate_e4: int | None = None
     rate_unit: str = ""
     clause: str = ""
     printed: str = ""
+    times: str = ""  # what else multiplies: months, or the days of a share of one
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,13 @@ def bill_text(bill: BillView, language: Language) -> str:
 
 def _wrapped(source: str) -> list[str]:
     return textwrap.wrap(source, SOURCE_WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def times(months: int, days: int, of_days: int, language: Language) -> str:
+    """`× 2 months`, `× 10/30 days`, or nothing for one whole month."""
+    whole = heading("times_months", language, months=str(months)) if months != 1 else ""
+    share = heading("times_days", language, days=str(days), of=str(of_days)) if days != of_days else ""
+    return f"{whole} {share}".strip()
 
 
 def masked_name(name: str) -> str:
@@ -167,15 +178,18 @@ def _readings(readings: Iterable[ReadingView], language: Language) -> list[str]:
 def _lines(lines: Iterable[LineView], language: Language) -> list[str]:
     rows = [tuple(heading(name, language) for name in ("item", "quantity", "rate", "amount", "clause"))]
     for line in lines:
-        label = line_label(line.line_id, language, printed=line.printed)
-        rows.append((label, _quantity(line, language), _rate(line), amount(line.amount_paise), line.clause))
+        step = line.amount_paise is None
+        label = f"  {line.printed}" if step else line_label(line.line_id, language, printed=line.printed)
+        paise = "" if line.amount_paise is None else amount(line.amount_paise)
+        rows.append((label, _quantity(line, language), _rate(line), paise, line.clause))
     return table(rows, ("left", "right", "right", "right", "left"))
 
 
 def _quantity(line: LineView, language: Language) -> str:
     if line.quantity_milli is None:
         return ""
-    return f"{scaled(line.quantity_milli, places=3, least=0)} {unit(line.unit, language)}".rstrip()
+    quantity = f"{scaled(line.quantity_milli, places=3, least=0)} {unit(line.unit, language)}".rstrip()
+    return f"{quantity} {line.times}".rstrip()
 
 
 def _rate(line: LineView) -> str:

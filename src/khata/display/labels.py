@@ -57,6 +57,8 @@ HEADINGS: dict[str, Label] = {
     "charges": Label("बिल का ब्यौरा", "Charges"),
     "item": Label("मद", "Item"),
     "quantity": Label("मात्रा", "Quantity"),
+    "times_months": Label("× {months} माह", "× {months} months"),
+    "times_days": Label("× {days}/{of} दिन", "× {days}/{of} days"),
     "rate": Label("दर", "Rate"),
     "amount": Label("राशि (₹)", "Amount (₹)"),
     "clause": Label("आदेश संदर्भ", "Clause"),

@@ -78,9 +78,10 @@ def determine(facts: Facts, cuts: list[tuple[int, int]]) -> Determinants:
     at = _atoms(connection, start, end, m_connection, m_start, m_end)
     stretches = _Stretches(meter, opening, opened, closing, closed)
     from_wh, to_wh = (_register_at(facts, stretches, at.stretch, day) for day in (at.start, at.end))
-    # The first and last piece of a stretch take its very ends, so that pieces always add up to the whole.
-    from_wh = np.where(at.first, opening[at.stretch], from_wh)
-    to_wh = np.where(at.last, closing[at.stretch], to_wh)
+    # The pieces at the ends of a stretch take its very registers, so that pieces always add up to the whole. Where the
+    # supply began later or ended earlier than the stretch, the register of that day bounds what is billed.
+    from_wh = np.where(at.first & (at.start == m_start[at.stretch]), opening[at.stretch], from_wh)
+    to_wh = np.where(at.last & (at.end == m_end[at.stretch]), closing[at.stretch], to_wh)
     energy = np.zeros(len(start), np.int64)
     np.add.at(energy, at.segment, to_wh - from_wh)
     negative = _any(len(facts.start), m_connection[closing < opening]) | _any(len(facts.start), connection[energy < 0])
@@ -129,7 +130,8 @@ def _ends(facts: Facts, connection: Int64, meter: Int64, start: Int64, end: Int6
     opening = np.where(carried, facts.carried_wh[connection], opening)
     opened = np.where(carried, start, opened)
     # Where a meter was changed, its register must be known on that very day, else the days to it are billed to nobody.
-    hung_in, taken_out = start > facts.start[connection], end < facts.end[connection]
+    other = (facts.carried_meter[connection] != 0) & (facts.carried_meter[connection] != meter)
+    hung_in, taken_out = other | (start > facts.start[connection]), end < facts.end[connection]
     known &= ~(hung_in & (opened > start)) & ~(taken_out & (closed < end))
     # One register alone measures nothing: the stretch is not read.
     return opening, opened, np.where(known & (closed > opened), closing, _UNKNOWN), closed

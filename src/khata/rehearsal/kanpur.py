@@ -216,12 +216,13 @@ def _hang(discom: Discom, plan: Plan, ids: Int64, cycles: Int64, say: Say) -> In
 
 
 def _store_days(plan: Plan, series: list[Series], meters: Int64, say: Say) -> int:
+    step = "real days, by smart meter"
     rng = _random(4)
     rows = np.flatnonzero(plan.smart)
     laid = [lay_register(each, 0) for each in series]
     stored = 0
     for first in range(0, len(rows), _AT_ONCE):
-        say("real days of smart meters", first, len(rows))
+        say(step, first, len(rows))
         chunk = rows[first : first + _AT_ONCE]
         which = plan.series[chunk].tolist()
         counts = [len(series[position].day) for position in which]
@@ -238,7 +239,7 @@ def _store_days(plan: Plan, series: list[Series], meters: Int64, say: Say) -> in
             ),
             sender="rehearsal: CEEW households",
         )
-    say("real days of smart meters", len(rows), len(rows))
+    say(step, len(rows), len(rows))
     return stored
 
 
@@ -258,7 +259,7 @@ def _rounds(plan: Plan, end: np.datetime64) -> Rounds:
 
 def _store_readings(plan: Plan, series: list[Series], meters: Int64, found: Rounds, say: Say) -> int:
     """What the old system billed up to, as it was handed over; then the rounds since."""
-    say("register readings", 0, len(meters))
+    say("readings, by connection", 0, len(meters))
     plain, smart = np.flatnonzero(~plan.smart), np.flatnonzero(plan.smart)
     at = np.arange(len(plain)), found.before(_FIRST_BILLED.astype("datetime64[M]"))
     opening = {each: int(register_at(series[each], lay_register(series[each], 0), np.array([_FIRST_BILLED]))[0])
@@ -285,7 +286,7 @@ def _store_readings(plan: Plan, series: list[Series], meters: Int64, found: Roun
             found.demand_w[rows, columns],
         )
         stored += take_readings(readings=taken, source=source)
-    say("register readings", len(meters), len(meters))
+    say("readings, by connection", len(meters), len(meters))
     return stored
 
 
@@ -296,7 +297,7 @@ def _old_bills(
     discom: Discom, plan: Plan, series: list[Series], ids: Int64, found: Rounds, tariffs: Path, say: Say
 ) -> int:
     """Bills of the old system as history: amounts simulated, by the one function that prices."""
-    step = "bills of the old system"
+    step = "old bills, by connection"
     say(step, 0, len(ids))
     plain, smart = np.flatnonzero(~plan.smart), np.flatnonzero(plan.smart)
     billed = billed_by_reading(found, plain).joined(

@@ -56,7 +56,7 @@ def bill_month(
     say: Say,
 ) -> RunMade:
     """Run every division for the month; then people pay, as far as `today` has come."""
-    equations = _run(discom, offices, cycle, tariffs, len(payers.connection), say)
+    equations = _run(discom, offices, cycle, today, tariffs, len(payers.connection), say)
     run = BillRun.objects.filter(discom=discom, cycle=cycle).order_by("division_id")[0]
     unissued = Unissued.objects.filter(part__run__billrun__discom=discom, part__run__billrun__cycle=cycle)
     reasons = unissued.values_list("outcome", "detail").annotate(Count("connection")).order_by("outcome", "detail")
@@ -65,15 +65,16 @@ def bill_month(
 
 
 def _run(
-    discom: Discom, offices: list[Office], cycle: dt.date, tariffs: Path, total: int, say: Say
+    discom: Discom, offices: list[Office], cycle: dt.date, today: dt.date, tariffs: Path, total: int, say: Say
 ) -> dict[str, dict[str, int]]:
-    step = f"bills of {cycle:%B %Y}"
+    step = f"bills of {cycle:%B %Y}, by connection"
     say(step, 0, total)
     return run_cycle(
         discom=discom,
         cycle=cycle,
         divisions=offices,
         bill_date=None,
+        today=today,
         tariffs=tariffs,
         part_size=PART_SIZE,
         workers=WORKERS,

@@ -101,7 +101,11 @@ def _refusals(priced: Priced, orders: Sequence[Order], bills: int) -> tuple[str,
         why = priced.why(row, orders)
         if priced.refusal[row] == NO_CATEGORY:
             last = [order for order in orders if day_number(order.in_force) < priced.segments.end[row]][-1]
-            why += f"; it has {', '.join(sorted({schedule.match.category for schedule in last.schedules}))}"
+            known = {schedule.match.category for schedule in last.schedules}
+            why += f"; it has {', '.join(sorted(known))}"
+            head, _, area = priced.segments.categories[int(priced.segments.category[row])].rpartition(" ")
+            if head in known and area in {schedule.match.area for schedule in last.schedules}:
+                why += f"; write {head} in the category and {area} in the area"
         refused[int(priced.segments.bill[row])] = why
     return tuple(refused)
 

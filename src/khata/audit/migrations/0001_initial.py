@@ -29,7 +29,7 @@ end $$;
 -- because the rows referred to are never deleted.
 -- A statement brings some thousand rows: it looks each up by its key, and never reads the whole target.
 create function khata.check_reference() returns trigger language plpgsql security definer
-set search_path = public set enable_hashjoin = off set enable_mergejoin = off as $$
+set search_path = public, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
 declare missing text;
 begin
     execute format('select n.v::text from (select distinct %1$I as v from added) n

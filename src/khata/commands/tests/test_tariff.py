@@ -118,6 +118,18 @@ def test_places_that_cannot_be_read_or_written(cases: Path, capsys: pytest.Captu
     assert "folder" in failure(capsys, "price", "--input", str(cases), "--output", out, "--tariffs", missing)
 
 
+def test_help_has_an_example_that_can_be_priced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["tariff", "price", "--help"])
+    example = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  h1,"))
+    path = tmp_path / "cases.csv"
+    good_line = example.strip().replace("COMPANY", "KESCO") + "\n"
+    path.write_text(HEADER + good_line + good_line.replace("h1,KESCO,LMV-1", "h2,KESCO,LMV-1 urban"), encoding="utf-8")
+    good, wrong = csv.DictReader(output(capsys, "price", "--input", str(path), "--output", "-").splitlines())
+    assert good["payable"] == "1244.25"
+    assert wrong["refused"].endswith("; write LMV-1 in the category and urban in the area")
+
+
 @pytest.mark.parametrize(
     ("paise", "text"), [(0, "0.00"), (5, "0.05"), (-5, "-0.05"), (-12_345, "-123.45"), (100, "1.00")]
 )
@@ -167,7 +179,14 @@ def test_explain_a_case_that_is_not_priced(cases: Path, capsys: pytest.CaptureFi
     said = json.loads(output(capsys, "explain", str(cases), "u1", "--json"))
     assert (said["payable_paise"], said["parts"]) == (None, []) and "2026-04" in said["refused"]
     assert "line 5, case p1: the period ends" in failure(capsys, "explain", str(cases), "p1")
-    assert "Did you mean R04" in failure(capsys, "explain", str(cases), "R40")
+    assert "Did you mean R04?\n" in failure(capsys, "explain", str(cases), "R40")
+
+
+def test_explain_says_how_wide_the_slabs_of_two_months_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cases.csv"
+    path.write_text(HEADER + "m2,KESCO,LMV-1,urban,postpaid,2024-05-01,2024-07-01,2,1.4,382.5,\n", encoding="utf-8")
+    text = " ".join(output(capsys, "explain", str(path), "m2").split())
+    assert "Up to 150 units × 2 months 300 kWh 1.35 ₹/kWh" in text
 
 
 # -- check -----------------------------------------------------------------------------------------------------------
@@ -257,7 +276,7 @@ def test_show_finds_orders_and_schedules(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("LMV-1 urbn",), "Did you mean LMV-1 urban"),
+        (("LMV-1 urbn",), "Did you mean LMV-1 urban or LMV-1 rural?\n"),
         (("LMV-9",), "there is no schedule 'LMV-9'"),
         (("--on", "2022-07-31"), "no order was in force on 2022-07-31"),
         (("--on", "31.7.2022"), "is not a date"),

@@ -3,6 +3,8 @@ from django.conf import settings
 from django.db import migrations, models
 
 AFTER = """
+-- Who may sign in, and with what: nothing for the web to read until its sign-in has a function of its own.
+revoke all on discoms_staff, discoms_post from khata_app;
 call khata.append_only('discoms_post');
 call khata.never_deleted('discoms_discom');
 call khata.never_deleted('discoms_office');

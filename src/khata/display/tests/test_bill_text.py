@@ -5,7 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from khata.display.bill_text import BillView, LineView, ReadingView, SlabView, bar, bill_text, masked_name, table, width
+from khata.display.bill_text import (
+    BillView,
+    LineView,
+    ReadingView,
+    SlabView,
+    bar,
+    bill_text,
+    masked_name,
+    table,
+    times,
+    width,
+)
 from khata.display.labels import LANGUAGES, Language
 
 BILL = BillView(
@@ -89,6 +100,23 @@ def test_amounts_stand_under_each_other(language: Language) -> None:
 def test_marks_take_no_column() -> None:
     assert width("कि") == 1 and width("श्री") == 2 and width("ab") == 2 and width("日") == 2
     assert table([("कि", "1"), ("abc", "22")], ("left", "right")) == ["कि     1", "abc  22"]
+
+
+def test_months_stand_beside_the_quantity_and_slabs_under_their_line() -> None:
+    lines = (
+        LineView("fixed", 540_000, 6000, "kW", 4_500_000, "₹/kW", "p. 12", times=times(2, 61, 61, "en")),
+        LineView("subsidy", -42_200),
+        LineView("subsidy", None, 300_000, "kWh", 13_500, "₹/kWh", "p. 13", printed="Up to 150 units × 2 months"),
+    )
+    text = [" ".join(line.split()) for line in bill_text(replace(BILL, lines=lines), "en").splitlines()]
+    assert "Fixed charge 6 kW × 2 months 450.00 ₹/kW 5,400.00 p. 12" in text
+    assert "State government subsidy -422.00" in text
+    assert "Up to 150 units × 2 months 300 kWh 1.35 ₹/kWh p. 13" in text
+
+
+def test_what_multiplies_a_monthly_charge() -> None:
+    assert (times(1, 31, 31, "en"), times(1, 10, 30, "en")) == ("", "× 10/30 days")
+    assert (times(2, 61, 61, "hi"), times(2, 20, 61, "en")) == ("× 2 माह", "× 2 months × 20/61 days")
 
 
 def test_a_bar_shows_how_full() -> None:

@@ -61,9 +61,9 @@ def oracle(known: Known) -> tuple[int, tuple[Segment, ...]]:
         assert stretch is not None
         inside = [(max(span[0], stretch.start), min(span[1], stretch.end), span) for span in spans]
         inside = [(start, end, span) for start, end, span in inside if start < end]
-        for number, (start, end, span) in enumerate(inside):
-            opening = stretch.opening if number == 0 else stretch.at(start)
-            closing = stretch.closing if number == len(inside) - 1 else stretch.at(end)
+        for start, end, span in inside:
+            opening = stretch.opening if start == stretch.start else stretch.at(start)
+            closing = stretch.closing if end == stretch.end else stretch.at(end)
             atoms[span].append((stretch.meter, opening, closing))
     segments = tuple(_segment(known, span, measured) for span, measured in atoms.items())
     falls = any(stretch and stretch.closing < stretch.opening for stretch in stretches)
@@ -118,7 +118,8 @@ def _stretch(known: Known, start: int, end: int, meter: int) -> Stretch | None:
     opening = registers[opened]
     if known.carried[0] == meter and start == known.start:
         opened, opening = start, known.carried[1]
-    if (start > known.start and opened > start) or (end < known.end and closed < end):
+    changed = start > known.start or known.carried[0] not in (0, meter)
+    if (changed and opened > start) or (end < known.end and closed < end):
         return None  # changed on a day on which its register is not known
     return (
         Stretch(meter, start, end, opened, opening, closed, registers[closed], registers) if closed > opened else None

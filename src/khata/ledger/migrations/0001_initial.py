@@ -15,7 +15,7 @@ grant insert (id, kind, cause, business_date, reason, made_at) on ledger_entry t
 alter table ledger_balance set (fillfactor = 70);
 revoke insert on ledger_balance from khata_run;
 
-create function khata.check_postings() returns trigger language plpgsql security definer set search_path = public as $$
+create function khata.check_postings() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 declare bad record;
 begin
     select a.entry_id into bad
@@ -47,7 +47,7 @@ end $$;
 create trigger balanced after insert on ledger_posting referencing new table as added
     for each statement execute function khata.check_postings();
 
-create function khata.check_entry() returns trigger language plpgsql security definer set search_path = public as $$
+create function khata.check_entry() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 begin
     if not exists (select from ledger_posting where entry_id = new.id) then
         raise exception using errcode = 'KH004', message = format('entry %s has no postings', new.id);

@@ -39,7 +39,7 @@ call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
 -- `run` may not create tables; this makes the partition of one month for it. There is no default partition: once it
 -- held a row of a month, that month's partition could not be made. Attached, because `partition of` would keep every
 -- reader of meter days waiting until the transaction ends.
-create function khata.make_meter_month(day date) returns void language plpgsql security definer set search_path = public as $$
+create function khata.make_meter_month(day date) returns void language plpgsql security definer set search_path = public, pg_temp as $$
 declare month date := date_trunc('month', day);
 begin
     if to_regclass(format('metering_meterday_%s', to_char(month, 'YYYYMM'))) is null then
@@ -52,6 +52,8 @@ begin
         execute format('alter table metering_meterday attach partition metering_meterday_%s for values from (%L) to (%L)',
                        to_char(month, 'YYYYMM'), month, month + interval '1 month');
         execute format('revoke all on metering_meterday_%s from khata_app, khata_run', to_char(month, 'YYYYMM'));
+        -- The trigger of the whole table does not see statements that name a partition.
+        execute format('call khata.append_only(%L)', 'metering_meterday_' || to_char(month, 'YYYYMM'));
     end if;
 end $$;
 revoke execute on function khata.make_meter_month(date) from public;

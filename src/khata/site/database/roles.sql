@@ -42,6 +42,13 @@ alter role khata_run set random_page_cost = '0.5';
 alter role khata_run set max_parallel_workers_per_gather = '0';
 alter role khata_run set work_mem = '64MB';
 
+-- A temporary table could stand in the way of a real one. Only runs stage their rows in some.
+do $$
+begin
+  execute format('revoke temporary on database %I from public', current_database());
+  execute format('grant temporary on database %I to khata_run, khata_owner', current_database());
+end
+$$;
 revoke create on schema public from public;
 grant usage, create on schema public to khata_owner;
 grant usage on schema public to khata_app, khata_run;

@@ -307,6 +307,7 @@ def _configuration(place: _Place, durable: bool) -> str:
         "log_timezone": "UTC",
         "lc_messages": "C",
         "log_checkpoints": "off",
+        "log_error_verbosity": "terse",  # the detail of a failed check would put a name and a mobile into the log
         "jit": "off",
         "shared_buffers": "256MB",
         "max_wal_size": "8GB",
