@@ -137,6 +137,24 @@ def test_a_partition_has_no_back_door(module_database: Database, role: str, offe
 
 
 @pytest.mark.usefixtures("billed")
+@pytest.mark.parametrize("role", ["owner", "admin"])
+@pytest.mark.parametrize("offence", ["update {} set quality = 9", "delete from {} where false", "truncate {}"])
+def test_a_partition_refuses_its_owner_too(module_database: Database, role: str, offence: str) -> None:
+    assert sqlstate(module_database, role, offence.replace("{}", "metering_meterday_202405")) == "KH001"
+
+
+def test_no_function_with_the_owners_powers_can_be_led_to_a_temporary_table(module_database: Database) -> None:
+    """Without pg_temp named last, PostgreSQL looks there first: a table of that name would be believed."""
+    with module_database.connect("owner") as owner:
+        found = owner.execute(
+            "select proname, proconfig from pg_proc where prosecdef and pronamespace = 'khata'::regnamespace"
+        )
+        settings = dict(found.fetchall())
+    assert len(settings) >= 4
+    assert {name for name, config in settings.items() if "search_path=public, pg_temp" not in (config or [])} == set()
+
+
+@pytest.mark.usefixtures("billed")
 @pytest.mark.parametrize("table", sorted(MODELS))
 def test_the_web_writes_nothing_yet(module_database: Database, table: str) -> None:
     assert sqlstate(module_database, "app", f"insert into {table} select * from {table}") == NO_PRIVILEGE
