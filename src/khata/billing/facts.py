@@ -20,9 +20,9 @@ from khata.consumers.queries import TermsRows, terms
 from khata.jobs.bulk import integers
 from khata.kernel.days import date_of, day_number, month_number
 from khata.kernel.determinants import Facts
+from khata.kernel.quantities import Int64
 from khata.metering.queries import UNKNOWN, Days, Hung, Readings, days, hung, readings
 
-Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 _DAYS = 2**20  # one number for a meter and a day
 

@@ -45,6 +45,7 @@ from khata.kernel.bills import Priced, Segments, cuts, price
 from khata.kernel.days import date_of, day_number
 from khata.kernel.determinants import Determinants, determine
 from khata.kernel.order import Order
+from khata.kernel.quantities import Int64
 from khata.kernel.rating import KERNEL_VERSION
 from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
@@ -54,7 +55,6 @@ from khata.notices.rules import BILL_ISSUED
 from khata.tariffs.operations import publish
 from khata.tariffs.queries import order_files, orders_of, published_orders, read_files
 
-Int64 = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]  # connections done, of how many
 Editions = tuple[tuple[Order, dict[str, int]], ...]  # orders as published, with the ids of their schedules
 

@@ -20,11 +20,11 @@ from khata.kernel.changes import rate_above
 from khata.kernel.days import day_number, season_days
 from khata.kernel.explain import explain
 from khata.kernel.order import ExcessDemand, Minimum, PerLoad, Ref, SlabsTelescopic, SlabSubsidy
+from khata.kernel.quantities import Int64
 from khata.kernel.rating import Traced, matches
 from khata.metering.models import Meter
 from khata.tariffs.queries import published_orders
 
-Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 _DAYS = 2**20  # one number for a meter and a day
 

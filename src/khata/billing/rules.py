@@ -11,8 +11,8 @@ import numpy.typing as npt
 from khata.kernel.bills import Priced
 from khata.kernel.days import month_number, month_start
 from khata.kernel.determinants import NEGATIVE, NO_METER, NO_READING, NO_TERMS, Determinants
+from khata.kernel.quantities import Int64
 
-Int64 = npt.NDArray[np.int64]
 Outcome = Literal["held", "parked", "not due"]
 
 

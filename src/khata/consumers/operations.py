@@ -11,8 +11,8 @@ from django.db import transaction
 from khata.consumers.rules import account_numbers, mobile_key, name_key
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
+from khata.kernel.quantities import Int64
 
-Int64 = npt.NDArray[np.int64]
 Days = npt.NDArray[np.datetime64]
 
 

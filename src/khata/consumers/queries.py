@@ -4,14 +4,11 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from khata.consumers.models import Connection, OldNumber
 from khata.formats.text import FormatError, account_number_text
 from khata.jobs.bulk import integers, last_of_day
+from khata.kernel.quantities import Int64
 
-Int64 = npt.NDArray[np.int64]
 ACCOUNT_DIGITS = 10
 OLD_DIGITS = (6, 7, 8)
 

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from django.db import transaction
 
 from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
+from khata.kernel.quantities import Int64
 from khata.ledger.models import Head
 from khata.ledger.rules import HEADS
-
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.formats.meterdays import MeterDayBatch
 from khata.jobs.bulk import copy_in, next_ids
+from khata.kernel.quantities import Int64
 from khata.metering.models import Delivery, ReadingCycle
 
-Int64 = npt.NDArray[np.int64]
 Days = npt.NDArray[np.datetime64]
 
 

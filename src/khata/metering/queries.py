@@ -4,13 +4,12 @@ import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from django.db import connection
 
 from khata.jobs.bulk import integers, last_of_day
+from khata.kernel.quantities import Int64
 from khata.metering.models import Delivery, Meter
 
-Int64 = npt.NDArray[np.int64]
 UNKNOWN = -1
 
 

@@ -9,11 +9,10 @@ from django.db import transaction
 from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
+from khata.kernel.quantities import Int64
 from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
 from khata.ledger.rules import CASH, CONSUMERS
-
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

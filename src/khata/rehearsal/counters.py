@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Int64 = npt.NDArray[np.int64]
+from khata.kernel.quantities import Int64
+
 Days = npt.NDArray[np.datetime64]
 
 NEVER, PART, ROUNDED, EXACT = range(4)

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from khata.kernel.bills import Segments, price
+from khata.kernel.quantities import Int64
 from khata.rehearsal.households import Series, demand_w, lay_register, register_at
 from khata.rehearsal.readings import Rounds
 from khata.tariffs.queries import orders_of, read_orders
 from khata.tariffs.rules import summarise
 
-Int64 = npt.NDArray[np.int64]
 Days = npt.NDArray[np.datetime64]
 
 # Bill months of the history; each bills what was used before it.

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-Int64 = npt.NDArray[np.int64]
+from khata.kernel.quantities import Int64
+
 Days = npt.NDArray[np.datetime64]
 
 CEEW = Path(__file__).with_name("data") / "ceew_daily_kwh.csv.gz"

@@ -14,6 +14,7 @@ from khata.consumers.operations import NewConnections, connect
 from khata.discoms.models import Discom, Office
 from khata.discoms.operations import install_companies
 from khata.discoms.queries import divisions
+from khata.kernel.quantities import Int64
 from khata.ledger.operations import open_books
 from khata.metering.operations import (
     NewDays,
@@ -40,7 +41,6 @@ from khata.rehearsal.people import People, people
 from khata.rehearsal.plan import Plan, draw_plan
 from khata.rehearsal.readings import CYCLES, Rounds, daily_use, rounds, spoilt
 
-Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 DISCOM = "KESCO"

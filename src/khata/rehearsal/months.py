@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from django.db.models import Count
 
 from khata.billing.models import Bill, BillRun, Unissued
 from khata.billing.operations import PART_SIZE, WORKERS, run_cycle
 from khata.discoms.models import Discom, Office
+from khata.kernel.quantities import Int64
 from khata.payments.operations import NewReceipts, take
 from khata.rehearsal.counters import Payments, payments
 
-Int64 = npt.NDArray[np.int64]
 Say = Callable[[str, int, int], None]  # what is being made, how many are done, of how many
 
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import yaml
 from faker import Faker
 
-Int64 = npt.NDArray[np.int64]
+from khata.kernel.quantities import Int64
+
 Bool = npt.NDArray[np.bool_]
 
 LOCALITIES = Path(__file__).with_name("data") / "localities.yaml"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from khata.kernel.quantities import Int64
 from khata.rehearsal.households import Series, demand_w, load_for
 from khata.rehearsal.readings import CYCLE_SHARES, CYCLES
 
-Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 _SHOPS_OF_THE_REST = 0.1875  # of the four fifths without a smart meter: 15 % of all

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Int64 = npt.NDArray[np.int64]
+from khata.kernel.quantities import Int64
+
 Bool = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.datetime64]
 
