@@ -19,12 +19,11 @@ from khata.billing.rules import (
 from khata.consumers.queries import TermsRows, terms
 from khata.jobs.bulk import integers
 from khata.kernel.days import date_of, day_number, month_number
-from khata.kernel.determinants import Facts
+from khata.kernel.determinants import DAYS, Facts
 from khata.kernel.quantities import Int64
 from khata.metering.queries import UNKNOWN, Days, Hung, Readings, days, hung, readings
 
 Bool = npt.NDArray[np.bool_]
-_DAYS = 2**20  # one number for a meter and a day
 
 
 @dataclass(frozen=True)
@@ -154,8 +153,8 @@ class _Spans:
 
     def begin_at_readings(self, plain: Readings) -> None:
         """A meter read on the spot is first billed from its last reading before the month, or its first in it."""
-        key, month = plain.meter * _DAYS + plain.day, day_number(self.month.start)
-        before = np.searchsorted(key, self.first * _DAYS + month, side="right") - 1
+        key, month = plain.meter * DAYS + plain.day, day_number(self.month.start)
+        before = np.searchsorted(key, self.first * DAYS + month, side="right") - 1
         if not len(key):
             return
         inside = np.minimum(before + 1, len(key) - 1)
@@ -226,11 +225,11 @@ def _days_missing(spans: _Spans, meters: Hung, smart: Days, end: Int64) -> dict[
     if not bare.any():
         return {}
     known = bare & (smart.total_wh != UNKNOWN)
-    key = smart.meter[known] * _DAYS + smart.day[known]
+    key = smart.meter[known] * DAYS + smart.day[known]
     start, until = np.maximum(meters.from_day, spans.start[spans.meter_of]), end[spans.meter_of]
     same = spans.meter_of[1:] == spans.meter_of[:-1]
     until[:-1] = np.where(same, np.minimum(until[:-1], meters.from_day[1:]), until[:-1])
-    there = np.searchsorted(key, meters.meter * _DAYS + until) - np.searchsorted(key, meters.meter * _DAYS + start)
+    there = np.searchsorted(key, meters.meter * DAYS + until) - np.searchsorted(key, meters.meter * DAYS + start)
     short = np.isin(meters.meter, smart.meter[bare]) & (start < until) & (there != until - start)
     return {int(row): DAYS_MISSING for row in spans.meter_of[short]}
 

@@ -53,10 +53,9 @@ from khata.ledger.rules import CONSUMERS
 from khata.notices.operations import NewMessages, queue
 from khata.notices.rules import BILL_ISSUED
 from khata.tariffs.operations import publish
-from khata.tariffs.queries import order_files, orders_of, published_orders, read_files
+from khata.tariffs.queries import PublishedOrders, order_files, orders_of, published_orders, read_files
 
 Progress = Callable[[int, int], None]  # connections done, of how many
-Editions = tuple[tuple[Order, dict[str, int]], ...]  # orders as published, with the ids of their schedules
 
 PART_SIZE = 5_000
 WORKERS = 2  # more threads than cores of the database gain nothing
@@ -208,7 +207,7 @@ def _plan(terms: _Terms, division: Office, part_size: int) -> Run:
 
 def _work_runs(runs: Sequence[Run], workers: int, progress: Progress) -> None:
     """Work all open parts of the runs. Divisions share orders, so these are read once."""
-    published: dict[tuple[int, ...], Editions] = {}
+    published: dict[tuple[int, ...], PublishedOrders] = {}
     parts = []
     for run in runs:
         editions = tuple(run.terms["editions"])
@@ -244,21 +243,18 @@ class _Setting:
     areas: tuple[str, ...]
 
     @classmethod
-    def of(cls, run: Run, published: Editions) -> "_Setting":
+    def of(cls, run: Run, published: PublishedOrders) -> "_Setting":
         bill_run = BillRun.objects.select_related("discom").get(run=run)
-        orders = tuple(order for order, _ in published)
-        schedules = {(order.sha256, name): number for order, names in published for name, number in names.items()}
-        matches = [schedule.match for order in orders for schedule in order.schedules]
         return cls(
             bill_run,
             Month(bill_run.cycle),
             Month(BillRun.objects.filter(division=bill_run.division_id).earliest("cycle").cycle).start,
             Policy(**run.terms["policy"]),
-            orders,
-            schedules,
+            published.orders,
+            published.schedules,
             heads(bill_run.discom),
-            tuple(sorted({match.category for match in matches})),
-            tuple(sorted({match.area for match in matches if match.area})),
+            published.categories,
+            published.areas,
         )
 
 

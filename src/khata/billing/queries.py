@@ -25,10 +25,6 @@ from khata.kernel.rating import Traced, matches
 from khata.metering.models import Meter
 from khata.tariffs.queries import published_orders
 
-Bool = npt.NDArray[np.bool_]
-_DAYS = 2**20  # one number for a meter and a day
-
-
 # -- for printing and messages -----------------------------------------------------------------------------------------
 
 
@@ -104,16 +100,12 @@ def digest(*, discom: str, cycle: dt.date) -> str:
     for query in (_DIGEST_BILLS, _DIGEST_UNISSUED, _DIGEST_HEADS):
         with (
             connection.cursor() as cursor,
-            cursor.cursor.copy(f"copy ({query}) to stdout", _params(discom, cycle)) as rows,
+            cursor.cursor.copy(f"copy ({query}) to stdout", {"discom": discom, "cycle": cycle}) as rows,
         ):
             for block in rows:
                 sha.update(block)
         sha.update(b"\n--\n")
     return sha.hexdigest()
-
-
-def _params(discom: str, cycle: dt.date) -> dict[str, object]:
-    return {"discom": discom, "cycle": cycle}
 
 
 # -- stored bills, rated again -----------------------------------------------------------------------------------------
@@ -139,10 +131,7 @@ class StoredParts:
 def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
     """Rate bills of a run (None: all) from their stored determinants under the orders pinned by the run."""
     published = published_orders(run.run.terms["editions"])
-    orders = tuple(order for order, _ in published)
-    matches = [schedule.match for order in orders for schedule in order.schedules]
-    categories = tuple(sorted({match.category for match in matches}))
-    areas = tuple(sorted({match.area for match in matches if match.area}))
+    categories, areas = published.categories, published.areas
     query = """
         select p.bill_id, (p.start - date '1970-01-01')::bigint, (p."end" - date '1970-01-01')::bigint,
             array_position(%s::text[], t.category)::bigint - 1, array_position(%s::text[], t.area)::bigint - 1,
@@ -172,12 +161,11 @@ def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
         categories=categories,
         areas=areas,
     )
-    priced = price(orders, segments, metered=True)
-    ids = {(order.sha256, name): number for order, names in published for name, number in names.items()}
+    priced = price(published.orders, segments, metered=True)
     again, again_schedule = np.zeros_like(lines), np.zeros_like(schedule)
     for group in priced.groups:
         again[group.rows, : group.rated.lines.shape[1]] = group.rated.lines
-        again_schedule[group.rows] = ids[group.order.sha256, group.schedule.name]
+        again_schedule[group.rows] = published.schedules[group.order.sha256, group.schedule.name]
     return StoredParts(bill, np.asarray(lines, np.int64), schedule, priced, again, again_schedule)
 
 

@@ -1,4 +1,4 @@
-"""Plans runs, notes finished parts, closes runs. The work of a part is its caller's; so is the transaction."""
+"""Plans runs, has their parts worked in a transaction each, closes runs. The work of a part is its caller's."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence

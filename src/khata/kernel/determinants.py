@@ -15,7 +15,7 @@ from khata.kernel.quantities import Bool, Int64, half_up
 OK, NO_READING, NEGATIVE, NO_TERMS, NO_METER = 0, 1, 2, 3, 4
 
 # Registers are looked up by one number per meter and day; days lie between 0 and 2²⁰ (year 4840).
-_DAYS = 2**20
+DAYS = 2**20
 _UNKNOWN = -1
 
 
@@ -101,15 +101,15 @@ def _stretches(
         owners, days = (np.array(column, np.int64) for column in zip(*cuts, strict=True))
         # A cut repeats, from its day on, whatever was in effect before it.
         order = np.lexsort((from_day, connection))
-        before = np.searchsorted(connection[order] * _DAYS + from_day[order], owners * _DAYS + days, side="right") - 1
+        before = np.searchsorted(connection[order] * DAYS + from_day[order], owners * DAYS + days, side="right") - 1
         repeated = order[np.maximum(before, 0)]
         found = (before >= 0) & (connection[repeated] == owners)  # where nothing was in effect, nothing is cut
         position = np.concatenate([position, repeated[found]])
         connection, from_day = np.concatenate([connection, owners[found]]), np.concatenate([from_day, days[found]])
     order = np.lexsort((from_day, connection))
     position, connection, from_day = position[order], connection[order], from_day[order]
-    next_day = np.full(len(connection), _DAYS)
-    next_day[:-1] = np.where(connection[1:] == connection[:-1], from_day[1:], _DAYS)
+    next_day = np.full(len(connection), DAYS)
+    next_day[:-1] = np.where(connection[1:] == connection[:-1], from_day[1:], DAYS)
     start, end = np.maximum(from_day, facts.start[connection]), np.minimum(next_day, facts.end[connection])
     kept = start < end
     return position[kept], connection[kept], start[kept], end[kept]
@@ -117,9 +117,9 @@ def _stretches(
 
 def _ends(facts: Facts, connection: Int64, meter: Int64, start: Int64, end: Int64) -> tuple[Int64, Int64, Int64, Int64]:
     """Opening and closing register of each meter stretch with the day on which they stood; -1 where unknown."""
-    key = facts.register_meter * _DAYS + facts.register_day
-    first = np.searchsorted(key, meter * _DAYS + start, side="left")
-    last = np.searchsorted(key, meter * _DAYS + end, side="right") - 1
+    key = facts.register_meter * DAYS + facts.register_day
+    first = np.searchsorted(key, meter * DAYS + start, side="left")
+    last = np.searchsorted(key, meter * DAYS + end, side="right") - 1
     known = (first < len(key)) & (first <= last)
     safe_first, safe_last = np.minimum(first, max(len(key) - 1, 0)), np.maximum(last, 0)
     wh = facts.register_wh if len(key) else np.array([_UNKNOWN])
@@ -202,7 +202,7 @@ def _register_at(facts: Facts, stretches: _Stretches, stretch: Int64, day: Int64
     by_days = opening + half_up((closing - opening) * done, length)
     if not len(facts.register_meter):
         return by_days
-    key, wanted = facts.register_meter * _DAYS + facts.register_day, stretches.meter[stretch] * _DAYS + day
+    key, wanted = facts.register_meter * DAYS + facts.register_day, stretches.meter[stretch] * DAYS + day
     at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
     metered = facts.register_wh[at]
     return np.where((key[at] == wanted) & (metered >= opening) & (metered <= closing), metered, by_days)

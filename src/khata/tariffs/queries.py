@@ -135,16 +135,35 @@ def _folder(file: SourceFile) -> str:
     return file.path.rsplit("/", 1)[0]
 
 
-def published_orders(editions: Sequence[int]) -> tuple[tuple[Order, dict[str, int]], ...]:
-    """Orders as published to the database, each with the ids of its schedules by name, rising by first day."""
+@dataclass(frozen=True)
+class PublishedOrders:
+    """Orders as published to the database, rising by first day: what a run pins, and what its replay reads again."""
+
+    orders: tuple[Order, ...]
+    schedules: dict[tuple[str, str], int]  # (order's hash, schedule) → id
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return tuple(sorted({schedule.match.category for order in self.orders for schedule in order.schedules}))
+
+    @property
+    def areas(self) -> tuple[str, ...]:
+        matches = (schedule.match for order in self.orders for schedule in order.schedules)
+        return tuple(sorted({match.area for match in matches if match.area}))
+
+
+def published_orders(editions: Sequence[int]) -> PublishedOrders:
+    """The orders of some editions, from the texts that the database keeps."""
     # lazy: the orders in the folder are read without Django, too
     from khata.tariffs.models import Edition, File, RateSchedule  # noqa: PLC0415
 
-    found = []
+    orders, schedules = [], {}
     for edition in Edition.objects.filter(id__in=editions):
         texts = {
             file.sha256: SourceFile(file.path, file.text) for file in File.objects.filter(sha256__in=edition.files)
         }
-        ids = dict(RateSchedule.objects.filter(edition=edition).values_list("name", "id"))
-        found.append((_order(tuple(texts[sha256] for sha256 in edition.files)), ids))
-    return tuple(sorted(found, key=lambda pair: pair[0].in_force))
+        order = _order(tuple(texts[sha256] for sha256 in edition.files))
+        orders.append(order)
+        for name, number in RateSchedule.objects.filter(edition=edition).values_list("name", "id"):
+            schedules[order.sha256, name] = number
+    return PublishedOrders(tuple(sorted(orders, key=lambda order: order.in_force)), schedules)
