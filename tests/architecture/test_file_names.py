@@ -6,7 +6,10 @@ from pathlib import PurePosixPath
 from .house import DOMAINS, PACKAGE, PACKAGES, code_files, is_inside, package_of
 
 BANNED = {"utils", "util", "helpers", "helper", "common", "services", "managers", "misc", "base"}
-BANNED_BUT_DEMANDED = {"site/database/base.py"}  # Django loads a database backend from a module of this name
+BANNED_BUT_DEMANDED = {
+    "site/database/base.py",  # Django loads a database backend from a module of this name
+    "display/templates/base.html",  # the name under which every Django template looks for its frame
+}
 
 WORDS = {"README.md", "__init__.py", "models.py", "queries.py", "operations.py", "rules.py", "events.py", "apps.py"}
 FREE_FOLDERS = ("tests", "migrations")
@@ -15,7 +18,18 @@ WORDS_WITH_AN_ADR = {
     "jobs/bulk.py",
     "discoms/companies.yaml",
     "billing/facts.py",
-}  # ADR 0009, 0006, 0011, 0012
+    "billing/part.py",
+    "billing/release.py",
+    "billing/documents.py",
+    "billing/bill.typ",
+    "payments/documents.py",
+    "payments/receipt.typ",
+    "notices/templates.yaml",
+    "notices/backends/__init__.py",
+    "notices/backends/console.py",
+    "notices/backends/file.py",
+    "notices/backends/http.py",
+}  # ADR 0009, 0006, 0011, 0012, 0013, 0014
 
 
 def meaningless_names(files: Iterable[PurePosixPath]) -> list[str]:

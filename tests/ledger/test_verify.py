@@ -1,12 +1,17 @@
 """`first_offence` names the first thing that is wrong with the books, whatever a superuser may have done to them."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
 
 import psycopg
 import pytest
+from django.db import transaction
 
+from khata.discoms.models import Discom
 from khata.ledger.models import Entry, Head
-from khata.ledger.queries import first_offence
+from khata.ledger.operations import open_books, post_one
+from khata.ledger.queries import first_offence, heads_by_company
+from khata.ledger.rules import CASH, CONSUMERS, OnHead, settlement
 from tests.cast import ASHA, BINA, CHARAN, KESCO, PVVNL, Town, town
 from tests.database import Database
 
@@ -137,6 +142,35 @@ def test_a_head_that_went_over_to_another_company_is_found(books: Town, corrupt:
         "where code = 'energy' and discom_id = (select id from discoms_discom where code = 'KESCO')"
     )
     assert first_offence() is not None
+
+
+def test_companies_that_disagree_on_what_they_owe_each_other_are_named(books: Town, corrupt: Corrupt) -> None:
+    """Each book still sums to zero by itself."""
+    heads = heads_by_company(
+        discoms={KESCO, PVVNL}, codes={CASH, CONSUMERS, settlement(KESCO), settlement(PVVNL), "energy"}
+    )
+    postings = [
+        OnHead(heads[KESCO, CASH], 0, 5_00),
+        OnHead(heads[KESCO, settlement(PVVNL)], 0, -5_00),
+        OnHead(heads[PVVNL, settlement(KESCO)], 0, 5_00),
+        OnHead(heads[PVVNL, CONSUMERS], books.connections["Charan"], -5_00),
+    ]
+    with transaction.atomic():
+        post_one(kind="receipt", cause="test:1", business_date=date(2024, 6, 10), reason="", postings=postings)
+    assert first_offence() is None
+    before, after = heads[PVVNL, settlement(KESCO)], heads[PVVNL, "energy"]
+    corrupt(f"update ledger_posting set head_id = {after} where head_id = {before}")
+    assert first_offence() == (
+        "KESCO and PVVNL do not agree on what they owe each other: their heads for settling sum to -500 paise, not 0"
+    )
+
+
+def test_a_company_that_comes_later_gets_its_heads_in_both_books(books: Town) -> None:
+    late = Discom.objects.create(id=9, code="LATE", regulator="UPERC", name_en="Late", name_hi="देर")
+    open_books(discom=late)
+    open_books(discom=late)
+    heads = heads_by_company(discoms={KESCO, "LATE"}, codes={settlement(KESCO), settlement("LATE")})
+    assert set(heads) == {(KESCO, settlement("LATE")), ("LATE", settlement(KESCO))}
 
 
 def test_a_receivable_that_names_nobody_is_found(books: Town, corrupt: Corrupt) -> None:

@@ -14,6 +14,7 @@ class Consumer(models.Model):
     language = models.TextField(default="hi")
 
     class Meta:
+        indexes = [models.Index(fields=["name_key"], name="consumer_by_name")]
         constraints = [
             models.CheckConstraint(condition=Q(mobile_key__regex=r"^([6-9][0-9]{9})?$"), name="consumer_mobile_key"),
             models.CheckConstraint(condition=Q(language__in=["hi", "en"]), name="consumer_language"),
@@ -72,3 +73,23 @@ class Terms(models.Model):
             models.CheckConstraint(condition=Q(area__in=["urban", "rural"]), name="terms_area"),
             models.CheckConstraint(condition=Q(mode__in=["postpaid", "prepaid"]), name="terms_mode"),
         ]
+
+
+class SignIn(models.Model):
+    """A request for a code, bound to the session that holds its id. A mobile of nobody's looks the same here.
+
+    The code itself stands nowhere: it is derived from the nonce and the installation's key when the message is made and
+    when it is typed. Not append-only: tries are counted in place, and the workers delete rows of yesterday.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    mobile_key = models.TextField()
+    nonce = models.TextField()
+    digits = models.SmallIntegerField()
+    asked_at = models.DateTimeField()
+    tries = models.SmallIntegerField(default=0)
+    used = models.BooleanField(default=False)
+    queued = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["asked_at"], condition=Q(queued=False), name="sign_in_to_queue")]

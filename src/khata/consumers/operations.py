@@ -1,17 +1,41 @@
-"""Brings in consumers and their connections."""
+"""Brings in consumers and their connections; their sign-in by a code; messages to them."""
 
 import datetime as dt
+import secrets
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from django.db import connection as session
 from django.db import transaction
+from django.db.models import F
+from django.utils.crypto import constant_time_compare, salted_hmac
 
-from khata.consumers.rules import account_numbers, mobile_key, name_key
+from khata.consumers.models import Connection, SignIn
+from khata.consumers.queries import connections_of_mobile
+from khata.consumers.rules import (
+    CHECKS_PER_ADDRESS,
+    CODE_DIGITS,
+    CODE_SECONDS,
+    CODE_TRIES,
+    CODES_IN_TOTAL,
+    CODES_PER_ADDRESS,
+    CODES_PER_MOBILE,
+    FAILURES_IN_TOTAL,
+    MORE_DIGITS,
+    account_numbers,
+    mobile_key,
+    name_key,
+)
+from khata.discoms.operations import within
+from khata.discoms.queries import tries
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Int64
+from khata.notices.operations import queue_one
+from khata.notices.rules import SIGN_IN_CODE, Template, sign_in_code, told_values
 
 Days = npt.NDArray[np.datetime64]
 
@@ -91,3 +115,106 @@ def connect(*, discom: int, rows: NewConnections, wave: str, old_until: dt.date,
 
 def _text(values: Sequence[str]) -> pgcopy.Column:
     return pgcopy.text(np.array(values, dtype=np.str_))
+
+
+# -- sign-in by a code sent to the registered mobile -------------------------------------------------------------------
+
+
+def ask_code(*, mobile: str, address: str, now: dt.datetime, key: str) -> uuid.UUID | None:
+    """Note that a code is wanted; returns what binds it to the asking session, None where too many were asked for.
+
+    The same work is done for a mobile of ours and of nobody's, and the caller learns nothing of which it is: a worker
+    sends the code. `mobile` is a mobile key; `now` the real time; `key` the installation's.
+    """
+    if not _within(f"code-address:{address}", CODES_PER_ADDRESS, now, key):
+        return None
+    if not _within("code-total", CODES_IN_TOTAL, now, key):
+        return None
+    # Of a mobile that asks too often the answer stays the same, but nothing is sent.
+    silent = not _within(f"code-mobile:{mobile}", CODES_PER_MOBILE, now, key)
+    many = tries(key=_hashed("code-failed", FAILURES_IN_TOTAL[1], key), seconds=FAILURES_IN_TOTAL[1], now=now)
+    asked = SignIn.objects.create(
+        id=uuid.uuid4(),
+        mobile_key=mobile,
+        nonce=secrets.token_hex(16),
+        digits=MORE_DIGITS if many >= FAILURES_IN_TOTAL[0] else CODE_DIGITS,
+        asked_at=now,
+        queued=silent,
+    )
+    return asked.id
+
+
+def check_code(
+    *, sign_in: uuid.UUID, typed: str, address: str, now: dt.datetime, key: str
+) -> list[tuple[int, int]] | None:
+    """Pairs of connection and consumer of the mobile asked for, if this is its code; else None, whatever is wrong.
+
+    A code is good once, for five minutes and five tries.
+    """
+    if not _within(f"check-address:{address}", CHECKS_PER_ADDRESS, now, key):
+        return None
+    with transaction.atomic():
+        asked = SignIn.objects.select_for_update(of=("self",)).filter(id=sign_in).first()
+        if asked is None or asked.used or asked.tries >= CODE_TRIES:
+            return None
+        if (now - asked.asked_at).total_seconds() > CODE_SECONDS:
+            return None
+        right = constant_time_compare(typed, sign_in_code(asked.nonce, key.encode(), digits=asked.digits))
+        found = connections_of_mobile(asked.mobile_key) if right else []
+        SignIn.objects.filter(id=asked.id).update(tries=F("tries") + 1, used=bool(found))
+        if found:
+            return found
+        _within("code-failed", (FAILURES_IN_TOTAL,), now, key)
+        return None
+
+
+def queue_codes(*, now: dt.datetime) -> int:
+    """Queue the messages of codes asked for since; for workers. Throws rows of yesterday away. Returns how many."""
+    queued = 0
+    with transaction.atomic():
+        waiting = SignIn.objects.select_for_update(skip_locked=True).filter(queued=False).order_by("asked_at")
+        for asked in waiting[:500]:
+            owner = Connection.objects.filter(consumer__mobile_key=asked.mobile_key).select_related("consumer")
+            first = owner.order_by("id").first() if asked.mobile_key else None
+            if first is not None and (now - asked.asked_at).total_seconds() <= CODE_SECONDS:
+                queue_one(
+                    template=SIGN_IN_CODE,
+                    subject=first.id,
+                    language=first.consumer.language,
+                    mobile=asked.mobile_key,
+                    values=(f"{asked.digits}:{asked.nonce}",),
+                    cause=f"consumers:sign-in:{asked.id}",
+                )
+                queued += 1
+            SignIn.objects.filter(id=asked.id).update(queued=True)
+        SignIn.objects.filter(asked_at__lt=now - dt.timedelta(days=1)).delete()
+    return queued
+
+
+def _within(key: str, limits: Sequence[tuple[int, int]], now: dt.datetime, secret: str) -> bool:
+    """Counts under every stretch of time, also when one of them is exceeded already."""
+    inside = True
+    for most, seconds in limits:
+        inside &= within(key=_hashed(key, seconds, secret), most=most, seconds=seconds, now=now)
+    return inside
+
+
+def _hashed(key: str, seconds: int, secret: str) -> str:
+    text = f"{key}/{seconds}"
+    return salted_hmac("khata.consumers.limit", text, secret=secret, algorithm="sha256").hexdigest()
+
+
+# -- a message about one act -------------------------------------------------------------------------------------------
+
+
+def notify(*, connection: int, template: Template, values: Sequence[str], cause: str) -> int | None:
+    """Queue a message to a connection's consumer, in the caller's transaction; its id, None without a usable mobile.
+
+    For the web too, which may not see the mobile: there it needs the scope of an office, or of this very consumer.
+    Raises UnsendableError for values that do not fit the template.
+    """
+    told_values(template=template, values=values)
+    with session.cursor() as cursor:
+        cursor.execute("select khata.notify(%s, %s, %s, %s)", [connection, template.name, list(values), cause])
+        ((made,),) = cursor.fetchall()
+    return None if made is None else int(made)

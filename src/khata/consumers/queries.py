@@ -1,25 +1,34 @@
-"""The resolver of numbers, and reads for bills."""
+"""The resolver of numbers, the search at a counter, and reads for bills."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from khata.consumers.models import Connection, OldNumber
+from django.db import connection as session
+
+from khata.consumers.models import OldNumber, Terms
+from khata.consumers.rules import address_part, mobile_key, name_key
+from khata.display.bill_text import masked_name
 from khata.formats.text import FormatError, account_number_text
 from khata.jobs.bulk import integers, last_of_day
 from khata.kernel.quantities import Int64
 
 ACCOUNT_DIGITS = 10
 OLD_DIGITS = (6, 7, 8)
+SHORTEST_NAME = 2
 
 
 @dataclass(frozen=True)
 class Match:
-    """A connection that an identifier may mean, and why."""
+    """A connection that an identifier may mean, and why. `matched` is the number itself, with the zeros it may lack."""
 
     number: str
     discom: str
     why: str
+    connection: int
+    matched: str
+    exact: bool  # not by adding zeros
 
 
 @dataclass(frozen=True)
@@ -29,23 +38,20 @@ class Resolved:
 
 
 def resolve(*, typed: str, today: dt.date, discom: str | None = None) -> Resolved:
-    """Which connections a typed number means. Never guesses: a number that fits several gives them all.
+    """Which connections a typed number means, of any company. Never guesses: a number that fits several gives them all.
 
     Ten digits are an account number; six to eight an old number, honoured up to and including its last day (IST). Fewer
     digits than a number has may also be that number without its leading zeros, which a spreadsheet has eaten. Raises
-    FormatError for what cannot be a number at all.
+    FormatError for what cannot be a number at all. For the web the database demands the scope of an office.
     """
     number = _digits_of(typed)
-    connections = Connection.objects.select_related("discom").filter(account_number=number.zfill(ACCOUNT_DIGITS))
-    aliases = OldNumber.objects.select_related("discom", "connection").filter(
-        last_day__gte=today, number__in={number.zfill(length) for length in OLD_DIGITS if length >= len(number)}
-    )
-    if discom:
-        connections, aliases = connections.filter(discom__code=discom), aliases.filter(discom__code=discom)
-    found = [(row.account_number == number, _by_account(row, number)) for row in connections]
-    found += [(alias.number == number, _by_alias(alias, number)) for alias in aliases]
+    lengths = [ACCOUNT_DIGITS, *(length for length in OLD_DIGITS if length >= len(number))]
+    query = "select connection, account_number, discom, old_number, last_day from khata.connections_by_number(%s, %s)"
+    with session.cursor() as cursor:
+        cursor.execute(query, [sorted({number.zfill(length) for length in lengths}), today])
+        found = [_match(number, *row) for row in cursor.fetchall() if discom in (None, row[2])]
     matches: dict[str, Match] = {}
-    for _, match in sorted(found, key=lambda each: not each[0]):  # of two ways to one connection, the exact one is told
+    for match in sorted(found, key=lambda each: not each.exact):  # of two ways to one connection, the exact one is told
         matches.setdefault(match.number, match)
     listed = tuple(sorted(matches.values(), key=lambda match: (match.discom, match.number)))
     return Resolved("none" if not listed else "one" if len(listed) == 1 else "many", listed)
@@ -65,14 +71,129 @@ def _digits_of(typed: str) -> str:
     return number
 
 
-def _by_account(row: Connection, number: str) -> Match:
-    why = "account number" if row.account_number == number else "account number without its leading zeros"
-    return Match(row.account_number, row.discom.code, why)
+def _match(
+    number: str, connection: int, account_number: str, discom: str, old_number: str | None, last_day: dt.date | None
+) -> Match:
+    matched = account_number if old_number is None else old_number
+    exact = matched == number
+    why = "account number" if old_number is None else "old number"
+    why += "" if exact else " without its leading zeros"
+    why += "" if old_number is None else f", honoured until {last_day}"
+    return Match(account_number, discom, why, connection, matched, exact)
 
 
-def _by_alias(alias: OldNumber, number: str) -> Match:
-    why = "old number" if alias.number == number else "old number without its leading zeros"
-    return Match(alias.connection.account_number, alias.discom.code, f"{why}, honoured until {alias.last_day}")
+@dataclass(frozen=True)
+class Payer:
+    """Whom a payment is for, as a counter may show it: the name masked, of the address no house number.
+
+    `balance_paise` above 0 is owed, below 0 a credit. `own`: of the company or consumer on whose behalf is asked.
+    """
+
+    connection: int
+    account_number: str
+    discom: str
+    discom_en: str
+    discom_hi: str
+    division_en: str
+    division_hi: str
+    masked_name: str
+    address_part: str
+    category: str
+    closed: bool
+    old_number: str | None
+    old_number_last_day: dt.date | None
+    balance_paise: int
+    own: bool
+
+
+def payer(*, connection: int, today: dt.date) -> Payer | None:
+    """Whom a payment for a connection is for; None if there is no such connection, or a consumer asks for another's."""
+    return payers(connections=[connection], today=today).get(connection)
+
+
+def payers(*, connections: Sequence[int], today: dt.date) -> dict[int, Payer]:
+    """Of each connection whom a payment is for. Names leave here masked, whoever asks."""
+    query = """
+        select connection, account_number, discom, discom_en, discom_hi, division_en, division_hi, name, address,
+            category, closed, old_number, last_day, paise, own
+        from khata.payers(%s::bigint[], %s)"""
+    with session.cursor() as cursor:
+        cursor.execute(query, [list(connections), today])
+        rows = cursor.fetchall()
+    return {
+        row[0]: Payer(*(*row[:7], masked_name(row[7]), address_part(row[8]), *row[9:]))  # as the fields stand
+        for row in rows
+    }
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search at a counter came upon: the payer, which number matched, and by what it was found."""
+
+    payer: Payer
+    matched: str
+    by: Literal["number", "mobile", "name"]
+    without_zeros: bool
+
+
+def find(*, text: str, discom: str, today: dt.date, limit: int) -> tuple[Found, ...]:
+    """Connections of a company by account number, old number, mobile or the beginning of a name.
+
+    Another company's connection only by its exact number, old or new. Names and mobiles are looked for under the fence,
+    so only among the connections that the scope sees. Raises FormatError for what can be none of these.
+    """
+    number = account_number_text(text)
+    ways: list[tuple[int, str, Literal["number", "mobile", "name"], bool]] = []
+    if number.isascii() and number.isdecimal() and len(number) <= ACCOUNT_DIGITS:
+        for match in resolve(typed=text, today=today).matches:
+            if match.exact or match.discom == discom:
+                ways.append((match.connection, match.matched, "number", not match.exact))
+    if mobile_key(text):
+        ways += [(one, "", "mobile", False) for one in _seen_by_key(_BY_MOBILE, mobile_key(text), discom, limit)]
+    if any(character.isalpha() for character in text):
+        key = name_key(text)
+        if len(key) < SHORTEST_NAME:
+            raise FormatError("this is too short to look for a name", next_step="Give more letters of the name")
+        ways += [(one, "", "name", False) for one in _seen_by_key(_BY_NAME, key, discom, limit)]
+    elif not ways:
+        _digits_of(text)  # says what is wrong with it as a number
+    first: dict[int, tuple[int, str, Literal["number", "mobile", "name"], bool]] = {}
+    for way in ways:
+        first.setdefault(way[0], way)
+    known = payers(connections=list(first), today=today)
+    return tuple(
+        Found(known[one], matched or known[one].account_number, by, without_zeros)
+        for one, matched, by, without_zeros in list(first.values())[:limit]
+    )
+
+
+# Both operators are leakproof: only such use an index under row-level security.
+_BY_MOBILE, _BY_NAME = "p.mobile_key = %s", "p.name_key ^@ %s"
+
+
+def _seen_by_key(condition: str, key: str, discom: str, limit: int) -> list[int]:
+    query = f"""
+        select c.id from consumers_consumer p join consumers_connection c on c.consumer_id = p.id
+        join discoms_discom d on d.id = c.discom_id and d.code = %s
+        where {condition} order by p.name_key, c.id limit %s"""
+    with session.cursor() as cursor:
+        cursor.execute(query, [discom, key, limit])
+        return [identity for (identity,) in cursor.fetchall()]
+
+
+def owed(*, connection: int) -> int:
+    """What a connection owes, in paise; below 0 a credit. Of any company for an office, of own ones for a consumer."""
+    with session.cursor() as cursor:
+        cursor.execute("select paise from khata.owed(array[%s]::bigint[])", [connection])
+        ((paise,),) = cursor.fetchall()
+    return int(paise)
+
+
+def connections_of_mobile(mobile_key: str) -> list[tuple[int, int]]:
+    """Pairs of connection and consumer that a proven mobile opens, by connection."""
+    with session.cursor() as cursor:
+        cursor.execute("select connection, consumer from khata.connections_of_mobile(%s)", [mobile_key])
+        return [(int(identity), int(consumer)) for identity, consumer in cursor.fetchall()]
 
 
 def supplied(*, division: int, before: dt.date) -> Int64:
@@ -106,3 +227,34 @@ def terms(connections: Int64, before: dt.date, categories: tuple[str, ...], area
         order by connection_id, from_date, revision"""
     params = (list(categories), len(categories) + 1, list(areas), len(areas) + 1, connections.tolist(), before)
     return TermsRows(*last_of_day(integers(query, params, 8)))
+
+
+# -- a consumer's own --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnConnection:
+    id: int
+    account_number: str
+    name: str
+    address: str
+    discom_en: str
+    discom_hi: str
+
+
+def own_connections() -> list[OwnConnection]:
+    """The connections under the mobile of the consumer in whose scope this is asked, at most 200."""
+    with session.cursor() as cursor:
+        cursor.execute("select * from khata.connections_beside()")
+        return [OwnConnection(*row) for row in cursor.fetchall()]
+
+
+def old_number_of(*, connection_id: int, today: dt.date) -> OldNumber | None:
+    """The old number of a connection, as long as it is honoured."""
+    return OldNumber.objects.filter(connection_id=connection_id, last_day__gte=today).order_by("id").first()
+
+
+def terms_on(*, connection_id: int, day: dt.date) -> Terms | None:
+    """What a connection is billed as on a day."""
+    rows = Terms.objects.filter(connection_id=connection_id, from_date__lte=day)
+    return rows.order_by("-from_date", "-revision").first()

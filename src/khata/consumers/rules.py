@@ -47,3 +47,30 @@ def mobile_key(text: str) -> str:
 def name_key(name: str) -> str:
     """A name folded for search: lower case, single blanks."""
     return " ".join(name.casefold().split())
+
+
+def address_part(address: str) -> str:
+    """Of an address what is not the house: `12/5, Gumti No. 5, Kanpur` is `Gumti No. 5, Kanpur`."""
+    parts = [part.strip() for part in address.split(",") if part.strip()]
+    if len(parts) > 1:
+        return ", ".join(parts[1:][-2:])
+    words = "".join(parts).split()
+    while words and any(character.isdecimal() for character in words[0]):
+        del words[0]
+    return " ".join(words)
+
+
+# -- sign-in by a code -------------------------------------------------------------------------------------------------
+
+CODE_SECONDS = 5 * 60
+CODE_TRIES = 5
+CODE_DIGITS, MORE_DIGITS = 6, 8
+QUARTER, DAY = 15 * 60, 24 * 3600
+# Of one mobile: an SMS annoys its owner. Of one address: a whole street may share one behind its operator's gateway.
+# In total: five thousand failures a day are ten times the ordinary slips of seven lakh consumers; codes then grow
+# longer, so that spraying guesses over all mobiles stays hopeless while owners can still sign in.
+CODES_PER_MOBILE = ((3, QUARTER), (6, DAY))
+CODES_PER_ADDRESS = ((30, QUARTER), (300, DAY))
+CODES_IN_TOTAL = ((50_000, DAY),)
+CHECKS_PER_ADDRESS = ((100, QUARTER),)
+FAILURES_IN_TOTAL = (5_000, DAY)

@@ -11,6 +11,19 @@ class Discom(models.Model):
     regulator = models.TextField()
     name_en = models.TextField()
     name_hi = models.TextField()
+    key_colour = models.TextField(default="1f1d4e", help_text="of its pages and bills: six hexadecimal digits")
+    phone = models.TextField(default="1912")
+    email = models.TextField(default="", blank=True)
+    place_en = models.TextField(default="", blank=True, help_text="where its head office stands")
+    place_hi = models.TextField(default="", blank=True)
+    upi_address = models.TextField(default="", blank=True, help_text="as its bank registered it; none: no UPI code")
+    upi_name = models.TextField(default="", blank=True)
+    merchant_code = models.TextField(default="", blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(key_colour__regex=r"^[0-9a-f]{6}$"), name="discom_key_colour")
+        ]
 
 
 class Office(models.Model):
@@ -43,6 +56,7 @@ class Staff(AbstractBaseUser):
     login = models.TextField(unique=True)
     name = models.TextField()
     active = models.BooleanField(default=True)
+    last_login = None  # the audit trail says it, and says it of every time
 
     USERNAME_FIELD = "login"
     objects = BaseUserManager()
@@ -63,3 +77,12 @@ class Post(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["staff", "office", "role", "from_date", "revision"], name="post_dated_once")
         ]
+
+
+class Limit(models.Model):
+    """How often something was tried in a stretch of time. The key is a keyed hash: it names nobody."""
+
+    pk = models.CompositePrimaryKey("key", "since")
+    key = models.TextField()
+    since = models.DateTimeField()
+    count = models.IntegerField()

@@ -1,11 +1,17 @@
-"""Makes the companies and their offices."""
+"""Makes the companies, their offices and their staff; counts tries; lets staff in."""
 
+import datetime as dt
+import functools
 from pathlib import Path
 
 import yaml
-from django.db import transaction
+from django.contrib.auth.hashers import check_password, make_password
+from django.db import connection, transaction
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from khata.discoms.models import Discom, Office
+from khata.audit.operations import record
+from khata.discoms.models import Discom, Office, Post, Staff
+from khata.discoms.rules import ROLES, stretch
 
 COMPANIES = Path(__file__).with_name("companies.yaml")
 _COMPANY_RANGE = 100_000  # office numbers of a company: the company, its circles and their divisions are one range
@@ -38,3 +44,80 @@ def _office(
     defaults = {"last": last, "discom": discom, "parent": parent, "kind": kind}
     defaults.update({key: names[key] for key in ("name_en", "name_hi")})
     return Office.objects.get_or_create(id=number, defaults=defaults)[0]
+
+
+# -- staff -------------------------------------------------------------------------------------------------------------
+
+
+class StaffError(ValueError):
+    """A person or post cannot be made like this; the message says why and the next step."""
+
+
+@transaction.atomic
+def hire(
+    *, login: str, name: str, password: str, role: str, office: Office, from_date: dt.date, now: dt.datetime, actor: str
+) -> tuple[Staff, TOTPDevice]:
+    """A person with a post and a second factor; its secret is in the device's `config_url`, shown once."""
+    if role not in ROLES:
+        raise StaffError(f"there is no role {role!r}. Roles are: {', '.join(ROLES)}.")
+    if Staff.objects.filter(login=login).exists():
+        raise StaffError(f"the login {login!r} is taken. Choose another.")
+    staff = Staff(login=login, name=name)
+    staff.set_password(password)
+    staff.save()
+    device = TOTPDevice.objects.create(user=staff, name=login, confirmed=True)
+    appoint(staff=staff, role=role, office=office, from_date=from_date, ended=False, now=now, actor=actor)
+    return staff, device
+
+
+@transaction.atomic
+def appoint(
+    *, staff: Staff, role: str, office: Office, from_date: dt.date, ended: bool, now: dt.datetime, actor: str
+) -> Post:
+    """From this day on the person holds this role at this office, or (ended) holds it no more."""
+    earlier = Post.objects.filter(staff=staff, office=office, role=role, from_date=from_date).count()
+    post = Post.objects.create(
+        staff=staff, office=office, role=role, from_date=from_date, revision=earlier, known_at=now, ended=ended
+    )
+    details = {"role": role, "office": office.id, "from": str(from_date), "ended": ended}
+    record(actor=actor, action="discoms.appoint", object=f"discoms:staff:{staff.id}", details=details)
+    return post
+
+
+@functools.cache
+def _nobodys_password() -> str:
+    """What an unknown login is compared with, so that it costs the same time as a known one."""
+    return make_password("nobody's password")
+
+
+@transaction.atomic
+def let_in(*, login: str, password: str, code: str) -> Staff | None:
+    """The person whose login, password and current code these are, else None, whatever of the three was wrong.
+
+    A code is good once. The device's own throttle slows down whoever tries codes.
+    """
+    staff = Staff.objects.filter(login=login, active=True).first()
+    fits = check_password(password, staff.password if staff else _nobodys_password())
+    device = TOTPDevice.objects.filter(user=staff, confirmed=True).first() if staff else None
+    if not (fits and staff and device and device.verify_is_allowed()[0] and device.verify_token(code)):
+        return None
+    record(actor=f"staff:{staff.id}", action="discoms.sign-in", object=f"discoms:staff:{staff.id}")
+    return staff
+
+
+# -- counts of tries ---------------------------------------------------------------------------------------------------
+
+
+def within(*, key: str, most: int, seconds: int, now: dt.datetime) -> bool:
+    """Count one more try under a key; whether it is still within `most` in this stretch of so many seconds.
+
+    The count stands in the database: all workers share it and a restart forgets nothing. `key` must name nobody.
+    """
+    since = stretch(now=now, seconds=seconds)
+    statement = """
+        insert into discoms_limit (key, since, count) values (%s, %s, 1)
+        on conflict (key, since) do update set count = discoms_limit.count + 1 returning count"""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [key, since])
+        row = cursor.fetchone()
+    return bool(row and row[0] <= most)

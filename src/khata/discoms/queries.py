@@ -1,6 +1,9 @@
-"""Companies and divisions by name; a name that is not known is answered with those that are."""
+"""Companies and divisions by name (a name that is not known is answered with those that are); posts in effect."""
 
-from khata.discoms.models import Discom, Office
+import datetime as dt
+
+from khata.discoms.models import Discom, Limit, Office, Post
+from khata.discoms.rules import Held, sees, stretch
 
 
 class UnknownOfficeError(LookupError):
@@ -27,3 +30,40 @@ def division_named(discom: Discom, name: str) -> Office:
             return office
     names = ", ".join(office.name_en for office in known)
     raise UnknownOfficeError(f"{discom.code} has no division {name!r}; its divisions are: {names or 'none yet'}")
+
+
+def office_named(discom: Discom, name: str) -> Office:
+    """Any office of a company, by name or number."""
+    wanted = " ".join(name.casefold().split())
+    known = list(Office.objects.filter(discom=discom).order_by("id"))
+    for office in known:
+        if wanted in (office.name_en.casefold(), office.name_hi, str(office.id)):
+            return office
+    names = ", ".join(office.name_en for office in known)
+    raise UnknownOfficeError(f"{discom.code} has no office {name!r}; its offices are: {names or 'none yet'}")
+
+
+def posts_of(*, staff: int, today: dt.date) -> list[Held]:
+    """The posts that a person holds on a day, by id; of the rows for an office and role the latest counts."""
+    rows = Post.objects.filter(staff_id=staff, from_date__lte=today).select_related("office__discom")
+    latest: dict[tuple[int, str], Post] = {}
+    for post in rows.order_by("from_date", "revision"):
+        latest[post.office_id, post.role] = post
+    held = []
+    for post in sorted((post for post in latest.values() if not post.ended), key=lambda post: post.id):
+        company = Office.objects.get(discom=post.office.discom, kind=Office.Kind.COMPANY)
+        seen = sees(
+            role=post.role,
+            office=post.office_id,
+            office_last=post.office.last,
+            company=company.id,
+            company_last=company.last,
+        )
+        held.append(Held(post.id, post.role, post.office_id, *seen))
+    return held
+
+
+def tries(*, key: str, seconds: int, now: dt.datetime) -> int:
+    """How often `within` was asked under a key in the present stretch of time."""
+    found = Limit.objects.filter(key=key, since=stretch(now=now, seconds=seconds)).first()
+    return found.count if found else 0

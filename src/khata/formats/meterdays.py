@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
-import pyarrow.csv as arrow_csv  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
 from khata.formats.csvfile import BOM, LONGEST_LINE, check_header, decode_line, split_record

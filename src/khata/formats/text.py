@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 
 INT64_MAX = 2**63 - 1
 SHOWN = 24
+LONGEST_AMOUNT = 40
+MOST_RUPEE_DIGITS = 12
 DROPPED_FROM_ACCOUNT_NUMBERS = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Pd"})
 
 _DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?", re.ASCII)
+_RUPEES = re.compile(r"(?P<whole>[0-9]*|[0-9]{1,2}([, ][0-9]{2})*[, ][0-9]{3})(?:\.(?P<part>[0-9]*))?", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -90,6 +93,41 @@ def decimal_scaled(text: str, places: int, *, what: str) -> int:
     if len(scaled) > 19 or value > INT64_MAX:
         raise FormatError(f"{what} {shown(plain)} is too large", next_step="Check the unit and the decimal point")
     return -value if match["sign"] else value
+
+
+def rupees_typed(text: str) -> int:
+    """An amount of money as a person types it, in paise: `₹ 1,23,456.50`, `१२३४५६.५`, `500`. Above 0, exact.
+
+    Groups as in India: the last three digits, then pairs, by commas or blanks; or no groups at all. `1,50` is refused:
+    it may be one rupee fifty or one hundred and fifty.
+    """
+    plain = " ".join(digits(text[: LONGEST_AMOUNT + 1]).split()).removeprefix("₹").lstrip()
+    if len(text) > LONGEST_AMOUNT:
+        raise FormatError("the amount is too long to be one", next_step="Type rupees and paise, like 1250.50")
+    if not plain:
+        raise FormatError("the amount is empty", next_step="Type rupees and paise, like 1250.50")
+    match = _RUPEES.fullmatch(plain)
+    if not match or not (match["whole"] or match["part"]):
+        raise _not_rupees(plain)
+    if len(match["part"] or "") > 2:
+        wrong = f"the amount {shown(plain)} has a fraction of a paisa"
+        raise FormatError(wrong, next_step="Give two digits after the point at most")
+    whole = re.sub("[, ]", "", match["whole"]).lstrip("0")
+    if len(whole) > MOST_RUPEE_DIGITS:
+        raise FormatError(f"the amount {shown(plain)} is too large", next_step="Check the decimal point")
+    paise = int(whole + (match["part"] or "").ljust(2, "0"))
+    if paise == 0:
+        raise FormatError("the amount is 0", next_step="Type the amount that was given")
+    return paise
+
+
+def _not_rupees(plain: str) -> FormatError:
+    if re.match(r"(₹ ?)?[-−–]", plain):
+        return FormatError(f"the amount {shown(plain)} is below 0", next_step="Type it without the minus")
+    if re.fullmatch(r"[0-9, ]+(\.[0-9]*)?", plain):
+        wrong = f"the amount {shown(plain)} has its commas or blanks in other places than 1,23,456.50"
+        return FormatError(wrong, next_step="Type it without them")
+    return FormatError(f"the amount {shown(plain)} is not a number", next_step="Type rupees and paise, like 1250.50")
 
 
 def _not_a_decimal(plain: str, what: str) -> FormatError:

@@ -1,17 +1,18 @@
 """The only module that posts."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from django.db import transaction
+from django.db import connection, transaction
 
 from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Int64
 from khata.ledger.models import Head
-from khata.ledger.rules import HEADS
+from khata.ledger.rules import HEADS, OnHead, settlement
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,40 @@ class NewPostings:
 
 @transaction.atomic
 def open_books(*, discom: Discom) -> None:
-    """Make a company's account heads; those that exist stay."""
+    """Make a company's account heads, and those for settling with every other company; those that exist stay.
+
+    Companies whose books are open already get their head for settling with this one.
+    """
     for code, (title_en, title_hi, per_subject) in HEADS.items():
-        defaults = {"title_en": title_en, "title_hi": title_hi, "per_subject": per_subject}
-        Head.objects.get_or_create(discom=discom, code=code, defaults=defaults)
+        _open_head(discom, code, title_en, title_hi, per_subject)
+    for other in Discom.objects.exclude(id=discom.id).order_by("id"):
+        _open_settlement(discom, other)
+        if Head.objects.filter(discom=other).exists():
+            _open_settlement(other, discom)
+
+
+def _open_settlement(discom: Discom, other: Discom) -> None:
+    title_en, title_hi = f"Settlement with {other.name_en}", f"{other.name_hi} से लेन-देन"
+    _open_head(discom, settlement(other.code), title_en, title_hi, per_subject=False)
+
+
+def _open_head(discom: Discom, code: str, title_en: str, title_hi: str, per_subject: bool) -> None:
+    defaults = {"title_en": title_en, "title_hi": title_hi, "per_subject": per_subject}
+    Head.objects.get_or_create(discom=discom, code=code, defaults=defaults)
+
+
+def post_one(*, kind: str, cause: str, business_date: dt.date, reason: str, postings: Sequence[OnHead]) -> int:
+    """Post one entry; returns its id. For the web too, which may not copy: there it needs the scope of an office.
+
+    The caller holds the transaction. Refused is what `post` would be refused, and a web session without that scope.
+    """
+    query = "select khata.post(%s, %s, %s, %s, %s::smallint[], %s::bigint[], %s::bigint[])"
+    heads, subjects = [each.head for each in postings], [each.subject for each in postings]
+    amounts = [each.amount_paise for each in postings]
+    with connection.cursor() as cursor:
+        cursor.execute(query, [kind, cause, business_date, reason, heads, subjects, amounts])
+        ((made,),) = cursor.fetchall()
+    return int(made)
 
 
 def post(*, kind: str, causes: Sequence[str], business_dates: Int64, postings: NewPostings) -> Int64:

@@ -1,16 +1,30 @@
 """Reads of the books, and the check of all of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import connection
 
 from khata.discoms.models import Discom
-from khata.ledger.models import Head
+from khata.ledger.models import Balance, Head
+from khata.ledger.rules import CONSUMERS
 
 
 def heads(discom: Discom) -> dict[str, int]:
     """Head ids of a company by code."""
     return dict(Head.objects.filter(discom=discom).values_list("code", "id"))
+
+
+def owed_paise(*, discom: int, subject: int) -> int:
+    """What a connection owes its company; below 0 it has paid ahead."""
+    rows = Balance.objects.filter(subject=subject, head__discom_id=discom, head__code=CONSUMERS)
+    return int(rows.values_list("amount_paise", flat=True).first() or 0)
+
+
+def heads_by_company(*, discoms: Collection[str], codes: Collection[str]) -> dict[tuple[str, str], int]:
+    """Ids of the heads of these codes that these companies have, by company and code."""
+    found = Head.objects.filter(discom__code__in=discoms, code__in=codes).values_list("discom__code", "code", "id")
+    return {(discom, code): head for discom, code, head in found}
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,13 @@ _OFFENCES = (
                select subject, head_id, sum(amount_paise) as amount from ledger_posting where subject <> 0
                group by subject, head_id) s on s.subject = b.subject and s.head_id = b.head_id
            where b.amount_paise is distinct from s.amount order by 1, 2 limit 1""",
+    ),
+    (
+        "{} and {} do not agree on what they owe each other: their heads for settling sum to {} paise, not 0",
+        """select least(d.code, o.code), greatest(d.code, o.code), sum(p.amount_paise)
+           from ledger_posting p join ledger_head h on h.id = p.head_id and starts_with(h.code, 'settlement:')
+           join discoms_discom d on d.id = h.discom_id join discoms_discom o on h.code = 'settlement:' || o.code
+           group by 1, 2 having sum(p.amount_paise) <> 0 order by 1, 2 limit 1""",
     ),
 )
 

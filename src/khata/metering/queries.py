@@ -140,6 +140,27 @@ def day_totals(meter: int, start: dt.date, end: dt.date) -> list[ShownDay]:
 
 
 @dataclass(frozen=True)
+class SeenDay:
+    """A day of a connection, as its consumer or office may see it; quality as in MeterDay."""
+
+    day: dt.date
+    total_wh: int | None
+    register_wh: int | None
+    demand_w: int | None
+    quality: int
+
+
+def days_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[SeenDay]:
+    """Stored days of [start, end) of a connection that the scope may see, in order: none of another's, no error either.
+
+    Through the database's own door, which shows each meter only while it hung there.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("select * from khata.meter_days(%s, %s, %s)", [connection_id, start, end])
+        return [SeenDay(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
 class Failed:
     """The rows of a delivery that did not pass one check, and the lines of the first of them."""
 

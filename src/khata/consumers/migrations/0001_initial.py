@@ -15,16 +15,121 @@ call khata.fence('consumers_connection', $$
                        and (select nullif(current_setting('khata.office_to', true), '')::int) $$);
 call khata.fence('consumers_consumer', $$
     id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
-    or id in (select consumer_id from consumers_connection) $$);
-call khata.fence('consumers_oldnumber', $$ connection_id in (select id from consumers_connection) $$);
-call khata.fence('consumers_terms', $$ connection_id in (select id from consumers_connection) $$);
+    or exists (select from consumers_connection c where c.consumer_id = consumers_consumer.id) $$);
+call khata.fence('consumers_oldnumber', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
+call khata.fence('consumers_terms', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
 
--- Lower rooms know no connection; what they hold about one is fenced here, where connections are known.
-call khata.fence('ledger_posting', $$ subject in (select id from consumers_connection) $$);
-call khata.fence('ledger_balance', $$ subject in (select id from consumers_connection) $$);
-call khata.fence('ledger_entry', $$ id in (select entry_id from ledger_posting) $$);
-call khata.fence('notices_message', $$ subject in (select id from consumers_connection) $$);
+-- Row by row by its key, never a list of all that a company's counter may see. Lower rooms know no connection; what they hold about one is fenced here, where connections are known.
+call khata.fence('ledger_posting', $$ exists (select from consumers_connection c where c.id = subject) $$);
+call khata.fence('ledger_balance', $$ exists (select from consumers_connection c where c.id = subject) $$);
+call khata.fence('ledger_entry', $$ exists (select from ledger_posting p where p.entry_id = ledger_entry.id) $$);
+call khata.fence('notices_message', $$ exists (select from consumers_connection c where c.id = subject) $$);
 call khata.refers('notices_message', 'subject', 'consumers_connection');
+
+-- Requests for codes change in place and are thrown away. The web writes the same row for a mobile of ours and of nobody's,
+-- and cannot ask which it is; a worker tells them apart.
+grant insert, update (tries, used) on consumers_signin to khata_app;
+grant update (queued), delete on consumers_signin to khata_run;
+
+-- Whose connections a proven mobile opens.
+create function khata.connections_of_mobile(proven text) returns table (connection bigint, consumer bigint)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select c.id, p.id from consumers_consumer p join consumers_connection c on c.consumer_id = p.id
+    where p.mobile_key = proven and proven <> '' order by c.id limit 200
+$$;
+-- The other connections under the mobile of whoever is signed in. It takes no argument, so it can be asked of nobody else.
+create function khata.connections_beside()
+returns table (id bigint, account_number text, name text, address text, discom_en text, discom_hi text)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select c.id, c.account_number, p.name, c.address, d.name_en, d.name_hi
+    from consumers_consumer me
+    join consumers_consumer p on p.mobile_key = me.mobile_key and me.mobile_key <> ''
+    join consumers_connection c on c.consumer_id = p.id join discoms_discom d on d.id = c.discom_id
+    where me.id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
+    order by c.id limit 200
+$$;
+revoke execute on function khata.connections_beside() from public;
+grant execute on function khata.connections_beside() to khata_app;
+revoke execute on function khata.connections_of_mobile(text) from public;
+grant execute on function khata.connections_of_mobile(text) to khata_app, khata_run;
+
+-- What a counter needs beyond the fence: whoever has a number in hand may pay it at any company's counter. For a person at
+-- an office only. Account numbers have ten digits and old ones fewer, so one list of numbers serves both.
+create function khata.connections_by_number(numbers text[], today date)
+returns table (connection bigint, account_number text, discom text, old_number text, last_day date, division int)
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+begin
+    perform khata.demand_office('looking up a number');
+    return query
+        select c.id, c.account_number, d.code, f.number, f.last_day, c.division_id
+        from (select o.connection_id as id, o.number, o.last_day from consumers_oldnumber o
+              where o.number = any(numbers) and o.last_day >= today
+              union all
+              select a.id, null, null from consumers_connection a where a.account_number = any(numbers)) f
+        join consumers_connection c on c.id = f.id join discoms_discom d on d.id = c.discom_id;
+end $$;
+
+-- What connections owe. A consumer is told of own ones, a person at an office of all: anybody may be paid for there.
+create function khata.owed(connections bigint[]) returns table (connection bigint, paise bigint)
+language plpgsql stable rows 5 security definer set search_path = public, pg_temp as $$
+begin
+    if khata.scope('consumer') is null then
+        perform khata.demand_office('asking what is owed');
+    end if;
+    return query
+        select c.id, coalesce((select sum(b.amount_paise) from ledger_balance b join ledger_head h on h.id = b.head_id
+                               where b.subject = c.id and h.code = 'consumers'), 0)::bigint
+        from consumers_connection c
+        where c.id = any(connections)
+          and (not khata.asked_by_web() or khata.scope('office_from') is not null
+               or c.consumer_id = khata.scope('consumer'));
+end $$;
+
+-- Whom a payment is for. The name is whole: the one query that asks for it masks it at once.
+create function khata.payers(connections bigint[], today date)
+returns table (connection bigint, account_number text, discom text, discom_en text, discom_hi text, division_en text,
+               division_hi text, name text, address text, category text, closed boolean, old_number text, last_day date,
+               paise bigint, own boolean)
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+begin
+    return query
+        select c.id, c.account_number, d.code, d.name_en, d.name_hi, v.name_en, v.name_hi, p.name, c.address,
+            coalesce(t.category, ''), coalesce(t.ended, false), o.number, o.last_day, w.paise,
+            coalesce(c.consumer_id = khata.scope('consumer'), false) or coalesce(c.discom_id = (
+                select discom_id from discoms_office where id = khata.scope('office_from')), false)
+        from khata.owed(connections) w
+        join consumers_connection c on c.id = w.connection
+        join consumers_consumer p on p.id = c.consumer_id
+        join discoms_discom d on d.id = c.discom_id
+        join discoms_office v on v.id = c.division_id
+        left join lateral (select category, ended from consumers_terms where connection_id = c.id and from_date <= today
+                           order by from_date desc, revision desc limit 1) t on true
+        left join lateral (select number, last_day from consumers_oldnumber where connection_id = c.id
+                           order by last_day desc, id desc limit 1) o on true;
+end $$;
+
+-- A message to a connection's mobile; null if there is none. The web may send on behalf of an office, to whomever was paid
+-- for there, or of a consumer, to nobody else.
+create function khata.notify(connection bigint, template text, "values" text[], cause text) returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare made bigint;
+begin
+    if khata.scope('consumer') is null then
+        perform khata.demand_office('sending a message');
+    end if;
+    insert into notices_message (subject, template, language, mobile, "values", cause)
+    select c.id, notify.template, p.language, p.mobile_key, notify."values", notify.cause
+    from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
+    where c.id = notify.connection and p.mobile_key <> ''
+      and (not khata.asked_by_web() or khata.scope('office_from') is not null or p.id = khata.scope('consumer'))
+    returning id into made;
+    return made;
+end $$;
+
+revoke execute on function khata.connections_by_number, khata.owed, khata.payers, khata.notify from public;
+grant execute on function khata.connections_by_number, khata.owed, khata.payers, khata.notify to khata_app, khata_run;
 """
 
 
@@ -51,6 +156,7 @@ class Migration(migrations.Migration):
                 ('language', models.TextField(default='hi')),
             ],
             options={
+                'indexes': [models.Index(fields=['name_key'], name='consumer_by_name')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('mobile_key__regex', '^([6-9][0-9]{9})?$')), name='consumer_mobile_key'), models.CheckConstraint(condition=models.Q(('language__in', ['hi', 'en'])), name='consumer_language')],
             },
         ),
@@ -103,6 +209,22 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='oldnumber',
             constraint=models.CheckConstraint(condition=models.Q(('number__regex', '^[0-9]{6,8}$')), name='old_number_six_to_eight_digits'),
+        ),
+        migrations.CreateModel(
+            name='SignIn',
+            fields=[
+                ('id', models.UUIDField(primary_key=True, serialize=False)),
+                ('mobile_key', models.TextField()),
+                ('nonce', models.TextField()),
+                ('digits', models.SmallIntegerField()),
+                ('asked_at', models.DateTimeField()),
+                ('tries', models.SmallIntegerField(default=0)),
+                ('used', models.BooleanField(default=False)),
+                ('queued', models.BooleanField(default=False)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('queued', False)), fields=['asked_at'], name='sign_in_to_queue')],
+            },
         ),
         migrations.AddConstraint(
             model_name='terms',

@@ -3,8 +3,11 @@ from django.conf import settings
 from django.db import migrations, models
 
 AFTER = """
--- Who may sign in, and with what: nothing for the web to read until its sign-in has a function of its own.
-revoke all on discoms_staff, discoms_post from khata_app;
+-- Sessions are the framework's table, counts of tries ours: both change in place.
+grant select, insert, update, delete on django_session to khata_app;
+grant delete on django_session to khata_run;
+grant insert, update on discoms_limit to khata_app;
+grant update on discoms_limit to khata_run;
 call khata.append_only('discoms_post');
 call khata.never_deleted('discoms_discom');
 call khata.never_deleted('discoms_office');
@@ -18,6 +21,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('audit', '0001_initial'),
+        ('sessions', '0001_initial'),
     ]
 
     operations = [
@@ -26,7 +30,6 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
                 ('login', models.TextField(unique=True)),
                 ('name', models.TextField()),
                 ('active', models.BooleanField(default=True)),
@@ -43,6 +46,26 @@ class Migration(migrations.Migration):
                 ('regulator', models.TextField()),
                 ('name_en', models.TextField()),
                 ('name_hi', models.TextField()),
+                ('key_colour', models.TextField(default='1f1d4e', help_text='of its pages and bills: six hexadecimal digits')),
+                ('phone', models.TextField(default='1912')),
+                ('email', models.TextField(blank=True, default='')),
+                ('place_en', models.TextField(blank=True, default='', help_text='where its head office stands')),
+                ('place_hi', models.TextField(blank=True, default='')),
+                ('upi_address', models.TextField(blank=True, default='', help_text='as its bank registered it; none: no UPI code')),
+                ('upi_name', models.TextField(blank=True, default='')),
+                ('merchant_code', models.TextField(blank=True, default='')),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('key_colour__regex', '^[0-9a-f]{6}$')), name='discom_key_colour')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Limit',
+            fields=[
+                ('pk', models.CompositePrimaryKey('key', 'since', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('key', models.TextField()),
+                ('since', models.DateTimeField()),
+                ('count', models.IntegerField()),
             ],
         ),
         migrations.CreateModel(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata.formats.text import FormatError, account_number_text, decimal_scaled, digits, iso_date
+from khata.formats.text import FormatError, account_number_text, decimal_scaled, digits, iso_date, rupees_typed
 
 DEVANAGARI = str.maketrans("0123456789", "०१२३४५६७८९")
 
@@ -99,3 +99,88 @@ def test_an_error_says_what_where_and_the_next_step() -> None:
     error = FormatError("kwh is empty", next_step="Give a number").at(line=7, column="kwh")
     assert str(error) == "line 7, column kwh: kwh is empty. Give a number."
     assert (error.line, error.column, error.where) == (7, "kwh", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "paise"),
+    [
+        ("500", 500_00),
+        (" 500 ", 500_00),
+        ("₹500", 500_00),
+        ("₹ 1,23,456.50", 1_23_456_50),
+        ("1,234", 1_234_00),
+        ("1 23 456", 1_23_456_00),
+        ("1\u00a023\u00a0456", 1_23_456_00),
+        ("१,२३,४५६.५", 1_23_456_50),
+        ("०.०१", 1),
+        (".5", 50),
+        ("7.", 7_00),
+        ("0005", 5_00),
+        ("999999999999.99", 999_999_999_999_99),
+    ],
+)
+def test_amounts_as_people_type_them(typed: str, paise: int) -> None:
+    assert rupees_typed(typed) == paise
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("", "empty"),
+        (" ₹ ", "empty"),
+        ("0", "is 0"),
+        ("0.00", "is 0"),
+        ("०", "is 0"),
+        ("-5", "below 0"),
+        ("₹-5", "below 0"),
+        ("−5", "below 0"),
+        ("1.005", "fraction of a paisa"),
+        ("1.500", "fraction of a paisa"),
+        ("1e3", "not a number"),
+        ("1.2.3", "not a number"),
+        ("½", "not a number"),
+        ("५०० रुपये", "not a number"),
+        (".", "not a number"),
+        ("₹₹5", "not a number"),
+        ("NaN", "not a number"),
+        ("1,50", "commas"),
+        ("100,000", "commas"),
+        ("1,2,345", "commas"),
+        (",500", "commas"),
+        ("1 50", "commas"),
+        ("1000000000000", "too large"),
+        ("9" * 41, "too long"),
+        ("9" * 1_000_000, "too long"),
+    ],
+)
+def test_what_is_no_amount_says_why_and_what_next(typed: str, says: str) -> None:
+    with pytest.raises(FormatError) as refused:
+        rupees_typed(typed)
+    assert says in refused.value.what
+    assert refused.value.next_step
+
+
+def indian(whole: int) -> str:
+    """Digits in groups: three at the end, pairs before them."""
+    head, last = divmod(whole, 1000)
+    if not head:
+        return str(last)
+    groups = [f"{last:03d}"]
+    while head >= 100:
+        head, pair = divmod(head, 100)
+        groups.insert(0, f"{pair:02d}")
+    return ",".join([str(head), *groups])
+
+
+@given(st.integers(1, 10**14 - 1))
+def test_every_amount_as_it_is_printed_is_read_back(paise: int) -> None:
+    whole, part = divmod(paise, 100)
+    assert rupees_typed(f"₹{indian(whole)}.{part:02d}") == rupees_typed(f"{whole}.{part:02d}") == paise
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_an_amount_above_0_or_a_sentence(typed: str) -> None:
+    try:
+        assert 0 < rupees_typed(typed) < 10**14
+    except FormatError as refused:
+        assert refused.what and refused.next_step

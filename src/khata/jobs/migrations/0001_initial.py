@@ -10,6 +10,9 @@ call khata.append_only('jobs_partdone');
 call khata.append_only('jobs_runclosed');
 call khata.fence('jobs_run');
 call khata.fence('jobs_part');
+-- Whom a part works on is nobody's business but the runs'.
+revoke select on jobs_part from khata_app;
+grant select (id, run_id, number) on jobs_part to khata_app;
 call khata.fence('jobs_partdone');
 call khata.fence('jobs_runclosed');
 """

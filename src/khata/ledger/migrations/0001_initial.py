@@ -57,6 +57,29 @@ end $$;
 
 create constraint trigger has_postings after insert on ledger_entry
     deferrable initially deferred for each row execute function khata.check_entry();
+
+-- One entry with its postings, for whoever may not copy into these tables. From the web only on behalf of an office, and
+-- only an entry that touches the books of that office's company: a consumer's session can never post.
+create function khata.post(kind text, cause text, business_date date, reason text,
+                           heads smallint[], subjects bigint[], amounts bigint[])
+returns bigint language plpgsql security definer set search_path = public, pg_temp as $$
+declare made bigint;
+begin
+    perform khata.demand_office('posting');
+    if khata.asked_by_web() and not exists (
+        select from ledger_head h join discoms_office o on o.discom_id = h.discom_id
+        where h.id = any(heads) and o.id = khata.scope('office_from')
+    ) then
+        raise exception using errcode = '42501', message = 'posting is for a company''s own books';
+    end if;
+    insert into ledger_entry (kind, cause, business_date, reason)
+    values (post.kind, post.cause, post.business_date, post.reason) returning id into made;
+    insert into ledger_posting (entry_id, head_id, subject, amount_paise)
+    select made, * from unnest(heads, subjects, amounts);
+    return made;
+end $$;
+revoke execute on function khata.post from public;
+grant execute on function khata.post to khata_app, khata_run;
 """
 
 

@@ -28,13 +28,48 @@ call khata.append_only('metering_delivery');
 call khata.append_only('metering_quarantine');
 call khata.never_deleted('metering_meter');
 call khata.never_deleted('metering_readingcycle');
-call khata.fence('metering_meter');
-call khata.fence('metering_installation');
+-- A meter's number stands on the bills of whoever it hung at.
+call khata.fence('metering_installation', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
+call khata.fence('metering_meter', $$ exists (select from metering_installation i where i.meter_id = metering_meter.id) $$);
 call khata.fence('metering_reading');
 call khata.fence('metering_meterday');
 call khata.fence('metering_delivery');
 call khata.fence('metering_quarantine');
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
+
+-- The door through which pages see meter days: those of one connection that the scope may see, each meter only while it
+-- hung there. A policy could not say that without joining every row; this asks once who asks.
+create function khata.meter_days(connection bigint, first date, until date)
+returns table (day date, total_wh int, register_wh bigint, demand_w int, quality smallint)
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+declare hung record;
+begin
+    if not exists (
+        select from consumers_connection c where c.id = meter_days.connection
+        and (c.consumer_id = nullif(current_setting('khata.consumer', true), '')::bigint
+             or c.division_id between nullif(current_setting('khata.office_from', true), '')::int
+                                  and nullif(current_setting('khata.office_to', true), '')::int)
+    ) then
+        return;
+    end if;
+    for hung in
+        select s.meter_id, greatest(s.from_date, meter_days.first) as low,
+               least(coalesce(lead(s.from_date) over (order by s.from_date), meter_days.until), meter_days.until) as high
+        from (select distinct on (i.from_date) i.meter_id, i.from_date from metering_installation i
+              where i.connection_id = meter_days.connection order by i.from_date, i.revision desc) s
+        order by s.from_date
+    loop
+        if hung.meter_id is not null and hung.low < hung.high then
+            return query
+            select distinct on (d.day) d.day, d.total_wh, d.register_wh, d.demand_w, d.quality
+            from metering_meterday d where d.meter_id = hung.meter_id and d.day >= hung.low and d.day < hung.high
+            order by d.day, d.revision desc;
+        end if;
+    end loop;
+end $$;
+revoke execute on function khata.meter_days(bigint, date, date) from public;
+grant execute on function khata.meter_days(bigint, date, date) to khata_app;
 
 -- `run` may not create tables; this makes the partition of one month for it. There is no default partition: once it
 -- held a row of a month, that month's partition could not be made. Attached, because `partition of` would keep every
