@@ -57,7 +57,13 @@ def companies(regulator: str, tree: Mapping[str, Mapping[str, Sequence[str]]]) -
 COMPANIES = companies(
     "UPERC", {KESCO: {"Circle I": [GUMTI, JAJMAU], "Circle II": [NAUBASTA]}, PVVNL: {"Circle West": [MEERUT]}}
 )
-POLICY = {"bill_day": 8, "due_days": 15, "hold_paise_per_kw": 10_000_00, "hold_load_percent": 150}
+POLICY = {
+    "bill_day": 8,
+    "due_days": 15,
+    "hold_paise_per_kw": 10_000_00,
+    "hold_load_percent": 150,
+    "release_alone_paise": 50_000_00,
+}
 CYCLES: dict[str, dict[str, Any]] = {
     "R28": {"read_day": 28, "every_months": 1, "first_month": dt.date(2024, 1, 1)},
     "R28-EVEN": {"read_day": 28, "every_months": 2, "first_month": dt.date(2024, 2, 1)},

@@ -5,7 +5,7 @@ import importlib.util
 import sys
 import time
 
-MODULES = ("kernel", "runs", "meterdays")
+MODULES = ("kernel", "runs", "meterdays", "paper", "counter")
 
 
 def main() -> int:

@@ -65,6 +65,7 @@ def build(connections: int, smart_percent: int) -> None:
         due_days=15,
         hold_paise_per_kw=10_000_00,
         hold_load_percent=150,
+        release_alone_paise=50_000_00,
     )
     cycle = ReadingCycle.objects.create(discom=discom, code="R28", read_day=28, first_month=dt.date(2024, 1, 1))
     random = np.random.default_rng(20240601)

@@ -88,7 +88,7 @@ def mark_done_first() -> None:
     from khata.billing import operations  # noqa: PLC0415  # lazy: Django must be set up first
     from khata.jobs import operations as jobs  # noqa: PLC0415
 
-    work = operations._work
+    work = operations.work
 
     def marked_first(setting: object, part: object) -> dict[str, int]:
         with transaction.atomic():  # what the part's counts will be
@@ -102,7 +102,7 @@ def mark_done_first() -> None:
             )
         return work(setting, part)  # type: ignore[arg-type]
 
-    operations._work = marked_first  # type: ignore[assignment]
+    operations.work = marked_first  # type: ignore[assignment]
     jobs.finish_part = lambda **_: None  # type: ignore[assignment]
 
 
@@ -110,14 +110,14 @@ def commit_apart() -> None:
     """The second: what was worked and not yet marked when it died is done again."""
     from khata.billing import operations  # noqa: PLC0415  # lazy: Django must be set up first
 
-    work = operations._work
+    work = operations.work
 
     def committed(setting: object, part: object) -> dict[str, int]:
         counts = work(setting, part)  # type: ignore[arg-type]
         connection.connection.commit()
         return counts
 
-    operations._work = committed  # type: ignore[assignment]
+    operations.work = committed  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

@@ -198,6 +198,6 @@ def test_work_that_was_committed_before_its_mark_cannot_be_done_twice(
     with database.connect("owner") as owner:
         owner.execute("alter table billing_bill drop constraint bill_once")
         owner.execute("alter table ledger_entry drop constraint entry_caused_once")
-        owner.execute("alter table billing_unissued drop constraint billing_unissued_pkey")
+        owner.execute("alter table billing_unissued drop constraint billing_unissued_pkey cascade")
     last = Process(database, sabotage="commit-apart").end()
     assert offences(undisturbed, last) == ["other bills than of the undisturbed run"]

@@ -105,13 +105,16 @@ def _last_billed(ids: Int64, cycle: dt.date) -> _Billed:
 
 
 def _since_then(ids: Int64, last_cycle: Int64, cycle: dt.date) -> tuple[Int64, Bool]:
-    """Of the months since each last bill that gave none: where the first would have begun, and is one held for good."""
+    """Of the months since each last bill that gave none: where the first would have begun, and is one held for good.
+
+    Of a month that was released and yet gave no bill, the newest reason counts.
+    """
     query = """
-        select u.connection_id, (r.cycle - date '1970-01-01')::bigint,
-            ((u.evidence->>'start')::date - date '1970-01-01')::bigint, (u.reason = any(%s))::int::bigint
-        from billing_unissued u join jobs_part p on p.id = u.part_id join billing_billrun r on r.run_id = p.run_id
-        where u.connection_id = any(%s) and u.outcome <> 'not due' and r.cycle < %s
-        order by u.connection_id, r.cycle desc"""
+        select connection_id, (cycle - date '1970-01-01')::bigint,
+            ((evidence->>'start')::date - date '1970-01-01')::bigint, (reason = any(%s))::int::bigint
+        from (select distinct on (connection_id, cycle) * from billing_unissued
+              where connection_id = any(%s) and cycle < %s order by connection_id, cycle desc, part_id desc) u
+        where outcome <> 'not due' order by connection_id, cycle desc"""
     owner, month, start, lasting = integers(query, (list(LASTING), ids.tolist(), cycle), 4)
     owner = np.searchsorted(ids, owner)
     since = month > last_cycle[owner]

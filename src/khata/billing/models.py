@@ -1,15 +1,20 @@
 """Bills and what they were made from. Nothing here is ever updated."""
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
 from khata.consumers.models import Connection, Terms
 from khata.discoms.models import Discom, Office
 from khata.jobs.models import Part, Run
 from khata.ledger.models import Entry
 from khata.tariffs.models import RateSchedule
+
+SHORTEST_REASON, LONGEST_REASON = 10, 500  # characters
 
 
 class BillingPolicy(models.Model):
@@ -21,13 +26,55 @@ class BillingPolicy(models.Model):
     due_days = models.SmallIntegerField(help_text="days from bill date to due date")
     hold_paise_per_kw = models.BigIntegerField(help_text="a bill above this for each kW of load is held")
     hold_load_percent = models.SmallIntegerField(help_text="energy above load x hours x this per cent is held")
+    release_alone_paise = models.BigIntegerField(help_text="from this on a second person must agree to a release")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["discom", "from_date"], name="billing_policy_dated_once")]
 
 
+def _of_a_sentence(field: str) -> Q:
+    """Long enough to be a reason, short enough to be read."""
+    return Q(GreaterThanOrEqual(Length(field), SHORTEST_REASON)) & Q(LessThanOrEqual(Length(field), LONGEST_REASON))
+
+
+class Decision(models.Model):
+    """What an officer decided about a held bill (a row of `Unissued`): to release it, or to keep it back."""
+
+    part = models.ForeignKey(Part, models.PROTECT, db_index=False)
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    verdict = models.TextField()
+    reason = models.TextField()
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False)
+    decided_at = models.DateTimeField()
+    amount_paise = models.BigIntegerField(null=True, help_text="at stake; none where the month's own limits still hold")
+    needs_checker = models.BooleanField(help_text="takes effect only when a second person agrees")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(verdict__in=["release", "keep"]), name="decision_verdict"),
+            models.CheckConstraint(condition=_of_a_sentence("reason"), name="decision_reason"),
+            models.CheckConstraint(condition=Q(verdict="release") | Q(needs_checker=False), name="decision_kept_alone"),
+        ]
+
+
+class Approval(models.Model):
+    """What the second person said. The database refuses the person who made the decision."""
+
+    decision = models.OneToOneField(Decision, models.PROTECT, primary_key=True)
+    verdict = models.TextField()
+    reason = models.TextField()
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, db_index=False)
+    approved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(verdict__in=["approve", "refuse"]), name="approval_verdict"),
+            models.CheckConstraint(condition=_of_a_sentence("reason"), name="approval_reason"),
+        ]
+
+
 class BillRun(models.Model):
-    """A run over one division for one bill month."""
+    """A run over one division for one bill month; or, with a decision, over the one connection that it released."""
 
     run = models.OneToOneField(Run, models.PROTECT, primary_key=True)
     discom = models.ForeignKey(Discom, models.PROTECT)
@@ -35,10 +82,12 @@ class BillRun(models.Model):
     cycle = models.DateField(help_text="first day of the bill month")
     bill_date = models.DateField()
     due_date = models.DateField()
+    rated_on = models.DateField(help_text="whose day's figures its bills bear: the bill date of the month's own run")
+    decision = models.OneToOneField(Decision, models.PROTECT, null=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["division", "cycle"], name="bill_run_once"),
+            models.UniqueConstraint(fields=["division", "cycle"], condition=Q(decision=None), name="bill_run_once"),
             models.CheckConstraint(condition=Q(cycle__day=1), name="bill_run_cycle_is_a_month"),
         ]
 
@@ -103,11 +152,15 @@ class BillPart(models.Model):
 
 
 class Unissued(models.Model):
-    """A connection of a run that got no bill: held or parked for somebody to decide, or not due."""
+    """A connection of a run that got no bill: held or parked for somebody to decide, or not due.
+
+    A release that does not end in a bill leaves a second row of the month, with its own reason: the newest part counts.
+    """
 
     pk = models.CompositePrimaryKey("part_id", "connection_id")
     part = models.ForeignKey(Part, models.PROTECT)
     connection = models.ForeignKey(Connection, models.PROTECT)
+    cycle = models.DateField(help_text="bill month of the part's run")
     outcome = models.TextField()
     reason = models.TextField(help_text="code of the rule")
     detail = models.TextField(help_text="the reason in words")
@@ -117,6 +170,7 @@ class Unissued(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(outcome__in=["held", "parked", "not due"]), name="unissued_outcome")
         ]
+        indexes = [models.Index(fields=["cycle"], condition=Q(outcome="held"), name="unissued_held")]
 
 
 class OldBill(models.Model):

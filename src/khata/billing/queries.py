@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet
 
-from khata.billing.models import Bill, BillPart, BillRun, Unissued
+from khata.billing.models import Bill, BillPart, BillRun, OldBill, Unissued
 from khata.consumers.models import Connection, OldNumber
+from khata.discoms.models import Discom
 from khata.display.bill_text import BillView, LineView, ReadingView, SlabView, times
 from khata.display.labels import Language
 from khata.formats.pgcopy import Field
@@ -83,7 +85,7 @@ _DIGEST_UNISSUED = """
     join jobs_part j on j.id = u.part_id join billing_billrun r on r.run_id = j.run_id
     join discoms_discom d on d.id = r.discom_id
     where d.code = %(discom)s and r.cycle = %(cycle)s
-    order by c.account_number collate "C" """
+    order by c.account_number collate "C", u.part_id"""
 _DIGEST_HEADS = """
     select concat_ws('|', h.code, sum(g.amount_paise))
     from billing_billrun r join discoms_discom d on d.id = r.discom_id
@@ -134,7 +136,8 @@ def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
     categories, areas = published.categories, published.areas
     query = """
         select p.bill_id, (p.start - date '1970-01-01')::bigint, (p."end" - date '1970-01-01')::bigint,
-            array_position(%s::text[], t.category)::bigint - 1, array_position(%s::text[], t.area)::bigint - 1,
+            (coalesce(array_position(%s::text[], t.category), %s) - 1)::bigint,
+            (coalesce(array_position(%s::text[], t.area), %s) - 1)::bigint,
             (t.mode = 'prepaid')::int::bigint, p.load_w::bigint, p.demand_w::bigint, p.energy_wh, p.schedule_id,
             p.lines_paise
         from billing_bill b join jobs_part j on j.id = b.part_id
@@ -142,7 +145,8 @@ def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
         where j.run_id = %s and (%s::bigint[] is null or b.id = any(%s))
         order by p.bill_id, p.number"""
     wanted = None if bills is None else list(bills)
-    params = (list(categories), list(areas), run.run_id, wanted, wanted)
+    # As in the run, a category or area that no order names is the position after the last.
+    params = (list(categories), len(categories) + 1, list(areas), len(areas) + 1, run.run_id, wanted, wanted)
     *columns, lines = copy_out(query, params, [Field("int8")] * 10 + [Field("int8[]", null=0)])
     bill, start, end, category, area, prepaid, load, demand, energy, schedule = (
         np.asarray(c, np.int64) for c in columns
@@ -157,9 +161,9 @@ def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
         load_w=load,
         demand_w=demand,
         energy_wh=energy,
-        bill_day=np.full(len(bill), day_number(run.bill_date)),
-        categories=categories,
-        areas=areas,
+        bill_day=np.full(len(bill), day_number(run.rated_on)),
+        categories=(*categories, "not in any order"),
+        areas=(*areas, "not in any order"),
     )
     priced = price(published.orders, segments, metered=True)
     again, again_schedule = np.zeros_like(lines), np.zeros_like(schedule)
@@ -167,6 +171,55 @@ def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
         again[group.rows, : group.rated.lines.shape[1]] = group.rated.lines
         again_schedule[group.rows] = published.schedules[group.order.sha256, group.schedule.name]
     return StoredParts(bill, np.asarray(lines, np.int64), schedule, priced, again, again_schedule)
+
+
+# -- a connection's bills, to list -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MonthUsed:
+    """What was used in a month (its first day), as it was billed; by the company's own system where `old`."""
+
+    month: dt.date
+    energy_wh: int
+    amount_paise: int
+    old: bool
+
+
+def months_used(*, connection_id: int, since: dt.date) -> list[MonthUsed]:
+    """The months used and billed since a day, in order: a bill month bills the calendar month before it."""
+    query = """
+        select (b.cycle - interval '1 month')::date as used, b.energy_wh, b.payable_paise, false
+        from (select distinct on (cycle, kind) * from billing_bill where connection_id = %(id)s and cycle > %(since)s
+              order by cycle, kind, revision desc) b
+        union all
+        select (o.month - interval '1 month')::date, o.units_wh, o.amount_paise, true
+        from billing_oldbill o where o.connection_id = %(id)s and o.month > %(since)s
+        order by used"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"id": connection_id, "since": since})
+        return [MonthUsed(*row) for row in cursor.fetchall()]
+
+
+def latest_bill(*, connection_id: int) -> Bill | None:
+    return Bill.objects.filter(connection_id=connection_id).order_by("-cycle", "-revision").first()
+
+
+def bills_listed(*, connection_id: int, limit: int) -> list[Bill]:
+    """Newest first."""
+    return list(Bill.objects.filter(connection_id=connection_id).order_by("-cycle", "-revision")[:limit])
+
+
+def bills_to_print(*, division: int, cycle: dt.date) -> list[Bill]:
+    """Of each connection of a division and kind of bill the newest issue of a month, in the order of their numbers."""
+    same = {"connection": OuterRef("connection"), "cycle": OuterRef("cycle"), "kind": OuterRef("kind")}
+    newer = Bill.objects.filter(**same, revision__gt=OuterRef("revision"))
+    return list(Bill.objects.filter(cycle=cycle, connection__division=division).exclude(Exists(newer)).order_by("id"))
+
+
+def old_bills_of(*, connection_id: int, limit: int) -> list[OldBill]:
+    """What the company's own system had billed before the cut-over, newest first."""
+    return list(OldBill.objects.filter(connection_id=connection_id).order_by("-month")[:limit])
 
 
 # -- showing a bill ----------------------------------------------------------------------------------------------------
@@ -184,11 +237,20 @@ def unissued_of(
     """The newest month of an account that gave no bill (or that of one month), if it is newer than a given one."""
     found = Unissued.objects.filter(connection__account_number=account_number)
     if cycle:
-        found = found.filter(part__run__billrun__cycle=cycle)
+        found = found.filter(cycle=cycle)
     if after:
-        found = found.filter(part__run__billrun__cycle__gt=after)
-    newest = found.select_related("part__run__billrun").order_by("-part__run__billrun__cycle").first()
-    return (newest.part.run.billrun.cycle, newest) if newest else None
+        found = found.filter(cycle__gt=after)
+    newest = found.order_by("-cycle", "-part").first()
+    return (newest.cycle, newest) if newest else None
+
+
+def unissued_in(discom: Discom, cycle: dt.date) -> QuerySet[Unissued]:
+    """Who of a company got no bill of a month, each with the newest reason; released ones got one."""
+    same = {"connection": OuterRef("connection"), "cycle": OuterRef("cycle")}
+    found = Unissued.objects.filter(connection__discom=discom, cycle=cycle).select_related("connection")
+    return found.exclude(Exists(Bill.objects.filter(**same))).exclude(
+        Exists(Unissued.objects.filter(**same, part__gt=OuterRef("part")))
+    )
 
 
 def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
@@ -199,6 +261,7 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
     stored = rated_again(run, [bill.id])
     parts = list(BillPart.objects.select_related("terms").filter(bill=bill).order_by("number"))
     groups = sorted(((int(row), group, at) for group in stored.again.groups for at, row in enumerate(group.rows)))
+    days = [(part.start, part.end) if len(groups) > 1 else None for part in parts]
     hindi = language == "hi"
     return BillView(
         account_number=connection.account_number,
@@ -218,12 +281,15 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
         bill_date=bill.bill_date,
         due_date=bill.due_date,
         readings=_reading_views(parts),
-        lines=tuple(view for _, group, at in groups for view in _line_views(group, at, language)),
+        lines=tuple(
+            replace(view, part=days[row]) for row, group, at in groups for view in _line_views(group, at, language)
+        ),
         slabs=_slab_views(groups[0][1], groups[0][2]) if len(groups) == 1 else (),
         bill_paise=bill.payable_paise,
         arrears_paise=bill.arrears_paise,
         payable_paise=bill.payable_paise + bill.arrears_paise,
         draft=bill.draft,
+        orders=tuple(dict.fromkeys(group.order.title for _, group, _ in groups)),
         sources=_sources(groups),
     )
 

@@ -73,6 +73,90 @@ LASTING = (TOO_DEAR.code, TOO_MUCH.code, TOO_HIGH.code, EARLIER_HOLD.code)
 _PERCENT, _HOURS, _W_PER_KW = 100, 24, 1000
 
 
+@dataclass(frozen=True)
+class Words:
+    """A reason for holding as an officer reads it, and the next step, in both languages."""
+
+    hi: str
+    en: str
+    next_hi: str
+    next_en: str
+
+
+_COMPARE = (
+    "रीडिंग को मीटर से मिलाएँ, फिर बिल जारी करें या रोके रखें",
+    "Compare the reading with the meter, then release the bill or keep it",
+)
+HOLD_WORDS = {
+    "NO-READING": Words(
+        "मीटर की रीडिंग नहीं आई",
+        "The meter was not read",
+        "रीडिंग दर्ज करें; अगले बिल में ये दिन भी जुड़ जाएँगे",
+        "Enter a reading; the next bill then has these days too",
+    ),
+    DAYS_MISSING.code: Words(
+        "स्मार्ट मीटर के कुछ दिन नहीं आए",
+        "Days of the smart meter are missing",
+        "बाकी दिन आने दें, या मीटर की रीडिंग लें",
+        "Wait for the missing days, or have the meter read",
+    ),
+    "NEGATIVE": Words(
+        "रीडिंग पिछली रीडिंग से कम है",
+        "The reading is below the one before it",
+        "मीटर दोबारा पढ़वाएँ: रीडिंग गलत है, या मीटर बदला गया?",
+        "Have the meter read again: is the figure wrong, or was the meter changed?",
+    ),
+    "NO-METER": Words(
+        "कोई मीटर दर्ज नहीं है",
+        "No meter is recorded",
+        "मौके पर जाँच कराएँ और मीटर दर्ज करें",
+        "Send somebody to the place and record the meter",
+    ),
+    TOO_DEAR.code: Words("लोड के हिसाब से बिल बहुत ज़्यादा है", "The bill is very high for the load", *_COMPARE),
+    TOO_MUCH.code: Words("इस लोड पर इतनी यूनिट नहीं हो सकतीं", "The load cannot have used so many units", *_COMPARE),
+    TOO_HIGH.code: Words(
+        "अधिकतम मांग लोड के बीस गुने से ज़्यादा है", "The demand is more than twenty times the load", *_COMPARE
+    ),
+    EARLIER_HOLD.code: Words(
+        "इसका पिछला बिल अभी रुका हुआ है",
+        "An earlier bill of this connection is still held",
+        "पहले पिछले बिल पर फैसला लें",
+        "Decide on the earlier bill first",
+    ),
+}
+
+# A release lifts the one rule that held the bill, up to the figure that the officer saw. What is above it, or what
+# another rule finds then, is held again with figures of its own.
+_FIGURE = {TOO_DEAR.code: "assessed_paise", TOO_MUCH.code: "energy_wh", TOO_HIGH.code: "demand_w"}
+PRICEABLE_WH = 10**12  # a hundred crore units: beyond it nothing is priced, whoever agrees
+
+
+def lifts(*, reason: str, evidence: Mapping[str, int]) -> dict[str, int]:
+    """What the release of a held bill lifts: code of the rule → up to which figure. Nothing for EARLIER-HOLD."""
+    return {reason: int(evidence[_FIGURE[reason]])} if reason in _FIGURE else {}
+
+
+def stake_paise(*, reason: str, evidence: Mapping[str, int], hold_paise_per_kw: int) -> int | None:
+    """The most that a release can bill: the sum that was held, or, where nothing was priced, what TOO-DEAR lets pass.
+
+    None where a release lifts no limit at all.
+    """
+    if reason == TOO_DEAR.code:
+        return int(evidence["assessed_paise"])
+    return int(evidence["load_w"]) * hold_paise_per_kw // _W_PER_KW if reason in _FIGURE else None
+
+
+def needs_checker(*, stake_paise: int | None, release_alone_paise: int) -> bool:
+    return stake_paise is not None and stake_paise >= release_alone_paise
+
+
+def unreleasable(*, reason: str, evidence: Mapping[str, int], earlier_held: bool) -> bool:
+    """Nothing could be billed now: a figure is missing or impossible, or an earlier month must be decided first."""
+    if reason == EARLIER_HOLD.code:
+        return earlier_held
+    return reason not in _FIGURE or int(evidence.get("energy_wh", 0)) > PRICEABLE_WH
+
+
 def drawable_wh(*, load_w: Int64, days: Int64, policy: Policy) -> Int64:
     """The most that a load can draw in so many days, by the policy's per cent of load x hours."""
     return load_w * days * _HOURS * policy.hold_load_percent // _PERCENT

@@ -1,4 +1,4 @@
-"""`khata bill run | show | replay | digest`."""
+"""`khata bill run | release | show | replay | digest`."""
 
 import argparse
 import datetime as dt
@@ -12,7 +12,8 @@ from django.conf import settings
 
 from khata.billing.models import Bill, BillRun, Unissued
 from khata.billing.operations import PART_SIZE, WORKERS, BillingError, run_cycle
-from khata.billing.queries import bill_view, bills_of, digest, rated_again, unissued_of
+from khata.billing.queries import bill_view, bills_of, digest, rated_again, unissued_in, unissued_of
+from khata.billing.release import make_released
 from khata.commands.clock import business_date
 from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
@@ -26,7 +27,7 @@ from khata.jobs.operations import RunBusyError, RunDoesNotCloseError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run|show|replay|digest")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run|release|show|replay|digest")
     run = verbs.add_parser("run", help="bill one month; a killed run goes on where it was")
     _of_cycle(run)
     run.add_argument("--division", help="only this division")
@@ -35,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--part-size", type=int, default=PART_SIZE, help="connections in one transaction")
     run.add_argument("--workers", type=int, default=WORKERS, help=f"threads that work on parts (default {WORKERS})")
     run.add_argument("--json", action="store_true")
+    release = verbs.add_parser("release", help="make the bills that officers have released")
+    release.add_argument("--discom", help="only this company's")
+    release.add_argument("--json", action="store_true")
     show = verbs.add_parser("show", help="a bill with its lines, or who got none and why")
     show.add_argument("number", nargs="?", help="account number, old number or bill number")
     show.add_argument("--cycle", type=_month, help="the bill month, default: the newest")
@@ -72,7 +76,8 @@ def _day(text: str) -> dt.date:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        return {"run": _run, "show": _show, "replay": _replay, "digest": _digest}[args.verb](args)
+        verbs = {"run": _run, "release": _release, "show": _show, "replay": _replay, "digest": _digest}
+        return verbs[args.verb](args)
     except UnknownOfficeError as unknown:
         raise CommandError(str(unknown), f"bill {args.verb}", "Choose one of them") from None
 
@@ -136,6 +141,30 @@ def _tell_equations(discom: Discom, cycle: dt.date, equations: dict[str, dict[st
         f"billed {rupees(total.get('payable_paise', 0))} = posted {rupees(total.get('posted_paise', 0))}\n"
         f"{len(equations)} division{'' if len(equations) == 1 else 's'} closed\n"
     )
+
+
+# -- release -----------------------------------------------------------------------------------------------------------
+
+
+def _release(args: argparse.Namespace) -> int:
+    chosen = [discom_named(args.discom)] if args.discom else list(Discom.objects.order_by("id"))
+    made = {}
+    try:
+        for discom in chosen:
+            made[discom.code] = make_released(discom=discom, today=business_date(), actor="command")
+    except RunBusyError as busy:
+        raise CommandError(str(busy), "bill release", "Wait until it has ended, then run it again") from None
+    except RunDoesNotCloseError as open_run:
+        sys.stderr.write(f"khata: {open_run}\n")
+        return 1
+    if args.json:
+        sys.stdout.write(json.dumps(made) + "\n")
+        return 0
+    for code, counts in made.items():
+        again = ", ".join(f"{counts[word]:,} {word}" for word in ("held", "parked", "not due") if counts[word])
+        without = f"; without a bill: {again}" if again else ""
+        sys.stdout.write(f"{code}: {counts['expected']:,} released, {counts['issued']:,} issued{without}\n")
+    return 0
 
 
 # -- show, replay, digest --------------------------------------------------------------------------------------------
@@ -212,10 +241,9 @@ def _runs(discom: Discom, cycle: dt.date, verb: str) -> list[BillRun]:
 def _show_unissued(args: argparse.Namespace) -> int:
     if not args.discom or not args.cycle:
         raise CommandError("which bill?", "bill show", "Give a number, or --discom and --cycle to see who got none")
-    runs = _runs(discom_named(args.discom), args.cycle, "bill show")
-    rows = Unissued.objects.filter(part__run__in=[each.run_id for each in runs]).order_by(
-        "outcome", "reason", "connection__account_number"
-    )
+    discom = discom_named(args.discom)
+    runs = _runs(discom, args.cycle, "bill show")
+    rows = unissued_in(discom, args.cycle).order_by("outcome", "reason", "connection__account_number")
     listed = rows.values_list("connection__account_number", "outcome", "reason", "detail", "evidence")
     if args.json:
         names = ("account_number", "outcome", "reason", "detail", "evidence")

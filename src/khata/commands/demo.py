@@ -3,6 +3,7 @@
 import argparse
 import datetime as dt
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -21,16 +22,19 @@ from khata.billing.models import Bill
 from khata.billing.queries import bill_view
 from khata.commands import clock
 from khata.commands.errors import CommandError
+from khata.commands.serve import PORT, build_pages, refuse_taken, serve
 from khata.commands.steps import Steps
 from khata.display.bill_text import bill_text, table
 from khata.display.dates import day, month
 from khata.display.labels import LANGUAGES, Language, heading
 from khata.display.money import grouped, rupees
 from khata.ledger.queries import first_offence, head_sums
+from khata.notices.backends.file import File
 from khata.rehearsal.kanpur import CannotBuildError, Example, Summary, build, refuse
 from khata.rehearsal.months import RunMade
 
 ACCOUNTS = 5_000
+HOST = "127.0.0.1"
 TODAY = dt.date(2024, 6, 20)
 DONE, CHECK_FAILED, INTERRUPTED = 0, 1, 130
 
@@ -44,12 +48,15 @@ class _MakesDemo(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accounts", type=int, default=ACCOUNTS, help=f"how many connections, default {ACCOUNTS}")
     parser.add_argument("--no-serve", action="store_true", help="end after the report")
+    parser.add_argument("--port", type=int, default=PORT, help=f"where the pages are served, default {PORT}")
 
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     today = clock.business_date() if os.environ.get("KHATA_TODAY") or os.environ.get("KHATA_NOW") else TODAY
     steps = Steps()
+    if not args.no_serve:
+        refuse_taken(HOST, args.port)
     try:
         refuse(accounts=args.accounts, today=today)
         with _alone():
@@ -64,8 +71,53 @@ def run(args: argparse.Namespace) -> int:
         return INTERRUPTED
     _tell(f"Ready after {time.monotonic() - began:.0f} s.")
     if not args.no_serve:
-        _tell("Pages to look at come with the next version; until then the commands above show everything.")
+        _serve(made, today, name, args.port)
     return DONE if sound else CHECK_FAILED
+
+
+def _serve(made: Summary, today: dt.date, database: str, port: int) -> None:
+    """The pages of the demo on this machine only, its messages into a file that one of its pages shows."""
+    laid_down = Path(settings.KHATA_VAR) / "demo-messages.jsonl"
+    laid_down.unlink(missing_ok=True)
+    people = laid_down.with_name("demo-staff.json")
+    with open(os.open(people, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump([vars(person) for person in made.staff], file)
+    environment = {
+        "KHATA_DATABASE_NAME": database,
+        "KHATA_TODAY": str(today),
+        "KHATA_HTTPS": "0",
+        "KHATA_COMPANY": made.discom.code,
+        "KHATA_SITE_URL": f"http://{HOST}:{port}",
+        "KHATA_DEMO_OUTBOX": str(laid_down),
+    }
+    os.environ["KHATA_TODAY"] = str(today)  # the work behind the pages lives on the same day
+    build_pages()
+    serve(
+        host=HOST,
+        port=port,
+        environment=environment,
+        backend=File(laid_down),
+        ready=lambda: _tell_visitors(made, port),
+    )
+
+
+def _tell_visitors(made: Summary, port: int) -> None:
+    site = f"http://{HOST}:{port}"
+    _title(f"Open {site}")
+    _tell(
+        "Consumers sign in with a mobile; the code comes by SMS, and the demo's SMS lie at " + f"{site}/demo/outbox/",
+        "",
+    )
+    rows = [("mobile", "account", "old number", "to pay", "")]
+    rows += [
+        (each.mobile, each.account_number, each.old_number, rupees(each.due_paise), each.title)
+        for each in made.visitors
+    ]
+    _tell(*table(rows, ("left", "left", "left", "right", "left")), "")
+    _tell(f"The desk is at {site}/staff/; the third thing it asks for, a code, also stands at {site}/demo/outbox/", "")
+    staff = [("login", "password", "", "")]
+    staff += [(each.login, each.password, each.role, each.office) for each in made.staff]
+    _tell(*table(staff, ("left", "left", "left", "left")), "", "All people are synthetic. Ctrl-C ends the demo.")
 
 
 @contextmanager

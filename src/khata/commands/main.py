@@ -31,11 +31,16 @@ COMMANDS = {
     "demo": Command("khata.commands.demo", "a small Kanpur: real consumption, bills, books"),
     "ledger": Command("khata.commands.ledger", "verify the books, and the sum of each head"),
     "meterdays": Command("khata.commands.meterdays", "load meter days from a file, show what is stored"),
+    "notices": Command("khata.commands.notices", "send the messages that wait, show their registered texts"),
     "number": Command("khata.commands.number", "find the connection behind an account number, old or new"),
+    "print": Command("khata.commands.print_bills", "the bills of a month as PDF files for a printer"),
+    "serve": Command("khata.commands.serve", "the pages, and the work behind them"),
+    "staff": Command("khata.commands.staff", "people of the desk: add one, give or end a post"),
     "tariff": Command(
         "khata.commands.tariff", "price cases, explain a price, check and show the orders", database=False
     ),
     "test": Command("khata.commands.testing", "prove that everything works", database=False),
+    "work": Command("khata.commands.work", "send codes and messages, make released bills, until stopped"),
 }
 
 

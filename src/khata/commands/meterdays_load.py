@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import BinaryIO
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from khata.commands.bar import Bar
 from khata.commands.clock import INDIA, business_date

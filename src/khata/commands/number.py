@@ -7,7 +7,6 @@ blanks or hyphens between them are accepted.
 import argparse
 import json
 import sys
-from dataclasses import asdict
 
 from khata.commands.clock import business_date
 from khata.commands.errors import CommandError
@@ -35,8 +34,13 @@ def run(args: argparse.Namespace) -> int:
     except UnknownOfficeError as unknown:
         raise CommandError(str(unknown), "--discom", "Choose one of them, or leave it away") from None
     found = resolve(typed=args.number, today=business_date(), discom=discom)
-    sys.stdout.write(json.dumps(asdict(found), ensure_ascii=False) + "\n" if args.json else _as_text(found))
+    sys.stdout.write(json.dumps(_as_data(found), ensure_ascii=False) + "\n" if args.json else _as_text(found))
     return 0
+
+
+def _as_data(found: Resolved) -> dict[str, object]:
+    matches = [{"number": match.number, "discom": match.discom, "why": match.why} for match in found.matches]
+    return {"result": found.result, "matches": matches}
 
 
 def _as_text(found: Resolved) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from khata.display.dates import day, period
-from khata.display.labels import Language, heading, line_label, unit
+from khata.display.labels import Language, heading, line_label, step_label, unit
 from khata.display.money import amount, kw, kwh, rate, rupees, scaled
 
 BAR_WIDTH = 20
@@ -57,6 +57,7 @@ class LineView:
     clause: str = ""
     printed: str = ""
     times: str = ""  # what else multiplies: months, or the days of a share of one
+    part: tuple[dt.date, dt.date] | None = None  # the days [start, end) it charges, where a bill has several parts
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class BillView:
     old_number: str | None = None
     old_number_last_day: dt.date | None = None
     draft: bool = False
+    orders: tuple[str, ...] = ()  # their titles
     sources: tuple[str, ...] = ()  # the orders, and what the clauses named in the lines say
 
 
@@ -175,13 +177,41 @@ def _readings(readings: Iterable[ReadingView], language: Language) -> list[str]:
     return table(rows, ("left", "right", "right", "right", "right"))
 
 
-def _lines(lines: Iterable[LineView], language: Language) -> list[str]:
-    rows = [tuple(heading(name, language) for name in ("item", "quantity", "rate", "amount", "clause"))]
+@dataclass(frozen=True)
+class PrintedLine:
+    """A charge line in words, as every table of a bill shows it; `step` is one of several of the line above it."""
+
+    label: str
+    quantity: str
+    rate: str
+    amount: str
+    clause: str
+    step: bool
+
+
+def line_name(line: LineView, language: Language) -> str:
+    """What a line or step is called on every print of a bill."""
+    if line.amount_paise is None:
+        return step_label(line.printed, language)
+    return line_label(line.line_id, language, printed=line.printed)
+
+
+def printed_lines(lines: Iterable[LineView], language: Language) -> list[PrintedLine]:
+    printed = []
     for line in lines:
         step = line.amount_paise is None
-        label = f"  {line.printed}" if step else line_label(line.line_id, language, printed=line.printed)
+        label = line_name(line, language)
         paise = "" if line.amount_paise is None else amount(line.amount_paise)
-        rows.append((label, _quantity(line, language), _rate(line), paise, line.clause))
+        printed.append(PrintedLine(label, _quantity(line, language), _rate(line), paise, line.clause, step))
+    return printed
+
+
+def _lines(lines: Iterable[LineView], language: Language) -> list[str]:
+    rows = [tuple(heading(name, language) for name in ("item", "quantity", "rate", "amount", "clause"))]
+    rows += [
+        (f"  {line.label}" if line.step else line.label, line.quantity, line.rate, line.amount, line.clause)
+        for line in printed_lines(lines, language)
+    ]
     return table(rows, ("left", "right", "right", "right", "left"))
 
 

@@ -19,6 +19,26 @@ def month(date: dt.date, language: Language) -> str:
     return format_date(date, "LLLL y", locale=_LOCALES[language])
 
 
+def day_month(date: dt.date, language: Language) -> str:
+    """A day whose year is clear from what stands around it: `6 सितंबर`, `6 September`."""
+    return format_date(date, "d MMMM", locale=_LOCALES[language])
+
+
+def axis_day(date: dt.date, language: Language) -> str:
+    """Below a bar: `6 सित`, `6 Sept`."""
+    return f"{date.day} {axis_month(date, language)}"
+
+
+def axis_month(date: dt.date, language: Language) -> str:
+    """Below a bar: `सित`, `Sept`, without the sign of abbreviation (॰), which takes the room of a letter."""
+    return format_date(date, "LLL", locale=_LOCALES[language]).rstrip("॰")
+
+
+def short_day(date: dt.date, language: Language) -> str:
+    """`31 मई 24`, `31 May 24`: where there is little room."""
+    return format_date(date, "d MMM yy", locale=_LOCALES[language]).replace("॰", "")
+
+
 def period(start: dt.date, end: dt.date, language: Language) -> str:
     """A half-open period [start, end) as people say it, with its last day: `1 मई 2024 से 31 मई 2024 तक`."""
     first, last = day(start, language), day(end - dt.timedelta(days=1), language)

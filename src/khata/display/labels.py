@@ -1,5 +1,6 @@
 """The words on a bill, Hindi first, as they are said at a counter in Kanpur."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -84,6 +85,24 @@ def line_label(line_id: str, language: Language, *, printed: str = "") -> str:
     """The name of a charge line; of a line not known here the order's own printed words, else its id."""
     label = LINES.get(line_id)
     return label.in_(language) if label else printed or line_id
+
+
+# How orders print a slab, and how that is said in Hindi. What an order words otherwise stays as the order has it.
+_SLABS_IN_HINDI = (
+    (re.compile(r"^Up to (\d+) units\b"), r"\1 यूनिट तक"),
+    (re.compile(r"^(\d+) to (\d+) units\b"), r"\1 से \2 यूनिट"),
+    (re.compile(r"^Above (\d+) units\b"), r"\1 यूनिट से ऊपर"),
+    (re.compile(r"^All units\b"), "सभी यूनिट"),
+)
+
+
+def step_label(printed: str, language: Language) -> str:
+    """The name of one slab of a line, from the order's printed words."""
+    if language == "hi":
+        for pattern, words in _SLABS_IN_HINDI:
+            if pattern.search(printed):
+                return pattern.sub(words, printed)
+    return printed
 
 
 def heading(name: str, language: Language, **values: str) -> str:

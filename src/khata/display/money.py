@@ -13,6 +13,11 @@ def amount(paise: int) -> str:
     return scaled(paise, places=2, least=2)
 
 
+def plain_rupees(paise: int) -> str:
+    """`2348.00`, for machines: no grouping, always two decimals."""
+    return f"{'-' if paise < 0 else ''}{abs(paise) // 100}.{abs(paise) % 100:02d}"
+
+
 def kwh(energy_wh: int) -> str:
     """Units, without idle zeros: 312850 Wh is `312.85`."""
     return scaled(energy_wh, places=3, least=0)

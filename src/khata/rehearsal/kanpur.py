@@ -25,6 +25,7 @@ from khata.metering.operations import (
     take_days,
     take_readings,
 )
+from khata.rehearsal.desk import DeskPerson, Visitor, staff_the_desk, visitors
 from khata.rehearsal.history import amounts, billed_by_reading, billed_by_register
 from khata.rehearsal.households import (
     FIRST_DAY,
@@ -50,7 +51,13 @@ CUT_OVER, OLD_NUMBERS_UNTIL = dt.date(2024, 3, 14), dt.date(2024, 9, 13)
 WAVE = "Kanpur, 14 March 2024"
 BILL_MONTHS = (dt.date(2024, 4, 1), dt.date(2024, 5, 1), dt.date(2024, 6, 1))
 FIRST_TODAY, LAST_TODAY = dt.date(2024, 4, 8), dt.date(2024, 6, 30)
-POLICY = {"bill_day": 8, "due_days": 15, "hold_paise_per_kw": 1_000_000, "hold_load_percent": 150}
+POLICY = {
+    "bill_day": 8,
+    "due_days": 15,
+    "hold_paise_per_kw": 10_000_00,
+    "hold_load_percent": 150,
+    "release_alone_paise": 50_000_00,
+}
 _FIRST_BILLED = np.datetime64("2024-03-01")  # the old system billed what was used before
 MISSING_DAYS = "An urban household whose smart meter has missing days"
 _AT_ONCE = 250  # smart meters whose days are stored in one delivery
@@ -84,6 +91,8 @@ class Summary:
     old_bills: int
     runs: tuple[RunMade, ...]
     examples: tuple[Example, ...]
+    staff: tuple[DeskPerson, ...]
+    visitors: tuple[Visitor, ...]
 
 
 class CannotBuildError(ValueError):
@@ -146,6 +155,8 @@ def build(*, accounts: int, today: dt.date, tariffs: Path, say: Say) -> Summary:
         old_bills=old_bills,
         runs=runs,
         examples=_examples(plan, series, payers, runs[-1].cycle),
+        staff=staff_the_desk(discom=discom, since=CUT_OVER, now=dt.datetime.combine(CUT_OVER, dt.time(), dt.UTC)),
+        visitors=visitors(discom=discom, today=today),
     )
 
 

@@ -1,0 +1,80 @@
+"""`khata work`: what happens behind the pages: codes and messages are sent, released bills are made.
+
+It runs until it is stopped. Each step takes what waits, in transactions of its own, and does no harm twice; a step that
+fails is told and tried again, and does not keep the others from their work.
+"""
+
+import argparse
+import datetime as dt
+import sys
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import close_old_connections
+
+from khata.billing.release import make_released
+from khata.commands import clock
+from khata.commands.notices import add_backend_arguments, backend_of
+from khata.consumers.operations import queue_codes
+from khata.discoms.models import Discom
+from khata.notices.backends import Backend
+from khata.notices.operations import send_queued
+
+EVERY_SECONDS = 0.5
+AT_ONCE = 50  # messages in a round: codes go first in each, and must not wait long
+_SESSIONS_EVERY_SECONDS = 3600
+
+Tell = Callable[[str], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_backend_arguments(parser)
+    parser.add_argument("--once", action="store_true", help="do what waits now, then end")
+
+
+def run(args: argparse.Namespace) -> int:
+    work(backend=backend_of(args), once=args.once, tell=_tell, stopped=lambda: False)
+    return 0
+
+
+def work(*, backend: Backend, once: bool, tell: Tell, stopped: Callable[[], bool]) -> None:
+    """Until `stopped` says so, or once."""
+    steps: dict[str, Callable[[], object]] = {
+        "codes": lambda: queue_codes(now=_now()),
+        "messages": lambda: send_queued(backend=backend, key=settings.SECRET_KEY.encode(), now=_now(), limit=AT_ONCE),
+        "released bills": _released,
+    }
+    cleared, told = 0.0, dict.fromkeys(steps, "")
+    while True:
+        close_old_connections()
+        for name, step in steps.items():
+            try:
+                step()
+                told[name] = ""
+            except Exception as error:
+                said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                if told[name] != said:  # once, not twice a second
+                    tell(f"khata: work: {name}: {said}. It is tried again.")
+                    told[name] = said
+        if time.monotonic() - cleared > _SESSIONS_EVERY_SECONDS or not cleared:
+            call_command("clearsessions")
+            cleared = time.monotonic()
+        if once or stopped():
+            return
+        time.sleep(EVERY_SECONDS)
+
+
+def _released() -> None:
+    for discom in Discom.objects.order_by("id"):
+        make_released(discom=discom, today=clock.business_date(), actor="command")
+
+
+def _now() -> dt.datetime:
+    """The real time: codes and messages do not live on the business's day."""
+    return dt.datetime.now(dt.UTC)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")

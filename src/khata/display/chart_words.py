@@ -1,0 +1,186 @@
+"""What the charts say in words and numbers, their sentence and their tables; `charts` draws the same."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from khata.display.bill_text import SlabView
+from khata.display.dates import day, day_month, month
+from khata.display.labels import Label, Language, heading
+from khata.display.money import grouped, kwh, rate, scaled
+
+Table: TypeAlias = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
+
+FEWEST_PAIRS = 20  # days known in both years, below which a comparison would mislead
+
+WORDS: dict[str, Label] = {
+    "days": Label("रोज़ की यूनिट", "Units a day"),
+    "months": Label("महीने की यूनिट", "Units a month"),
+    "unit": Label("यूनिट", "unit"),
+    "units": Label("यूनिट", "Units"),
+    "day": Label("दिन", "Day"),
+    "month": Label("महीना", "Month"),
+    "how": Label("कैसे पता चला", "How known"),
+    "this_year": Label("इस साल", "This year"),
+    "last_year": Label("पिछले साल", "Last year"),
+    "measured": Label("मीटर से", "Measured"),
+    "estimated": Label("अनुमानित", "Estimated"),
+    "hole": Label("रीडिंग नहीं आई", "No reading"),
+    "minus": Label("रीडिंग पीछे गई", "Reading went back"),
+    "whole": Label("पूरा महीना", "Whole month"),
+    "partial": Label("महीना अभी बाकी है", "Month not over yet"),
+    "nothing": Label("अभी दिखाने के लिए कोई रीडिंग नहीं है।", "There is nothing to show yet: no reading has come in."),
+    "no_slabs": Label("अभी दिखाने के लिए कोई स्लैब नहीं है।", "There is nothing to show yet: no slab has been used."),
+    "yesterday": Label("कल", "Yesterday"),
+    "on_day": Label("{day} को", "On {day}"),
+    "used": Label("{when} {units} बिजली खर्च हुई{sure}।", "{when} you used {units}{sure}."),
+    "average": Label("रोज़ का औसत {units} है{compared}।", "The daily average is {units}{compared}."),
+    "less": Label(", पिछले साल के इन्हीं दिनों से {percent}% कम", ", {percent}% less than on the same days last year"),
+    "more": Label(", पिछले साल के इन्हीं दिनों से {percent}% ज़्यादा", ", {percent}% more than on the same days last year"),
+    "same": Label(", पिछले साल के इन्हीं दिनों जितना ही", ", the same as on these days last year"),
+    "one_hole": Label("1 दिन की रीडिंग नहीं आई।", "The reading of 1 day did not come in."),
+    "holes": Label("{days} दिन की रीडिंग नहीं आई।", "The readings of {days} days did not come in."),
+    "highest": Label("सबसे ज़्यादा {units}, {when}।", "Highest: {units}, {when}."),
+    "spark": Label("{days} दिन, किसी एक दिन सबसे ज़्यादा {units}।", "{days} days, at most {units} a day."),
+    "slab_range": Label("{units} यूनिट", "{units} units"),
+    "per_unit": Label("/यूनिट", "/unit"),
+}
+
+Quality: TypeAlias = Literal["measured", "estimated"]
+
+
+@dataclass(frozen=True)
+class DayBar:
+    """One day's use in Wh, None without a reading; and that of the same day last year, None where not known."""
+
+    day: dt.date
+    wh: int | None
+    quality: Quality
+    last_year_wh: int | None
+
+
+@dataclass(frozen=True)
+class MonthBar:
+    """One month's use in Wh; `partial` while the month is not over or not all of it was read."""
+
+    month: dt.date
+    wh: int
+    partial: bool
+
+
+def daily_table(days: Sequence[DayBar], *, language: Language) -> Table:
+    """What the daily chart shows, exactly: its heading and its rows, as plain text still to be escaped."""
+    header = tuple(word(w, language) for w in ("day", "units", "last_year", "how"))
+    rows = [(day(d.day, language), exact(d.wh), exact(d.last_year_wh), word(kind(d), language)) for d in days]
+    return header, rows
+
+
+def month_table(months: Sequence[MonthBar], *, language: Language) -> Table:
+    """What the monthly chart shows, exactly: its heading and its rows, as plain text still to be escaped."""
+    header = (word("month", language), word("units", language), word("how", language))
+    rows = [(month(m.month, language), kwh(m.wh), word("partial" if m.partial else "whole", language)) for m in months]
+    return header, rows
+
+
+def daily_sentence(days: Sequence[DayBar], language: Language, *, today: dt.date | None = None) -> str:
+    """What the days say in everyday words: the last known day, the average, and against last year.
+
+    Last year is compared over the days known in both years, if these are at least 20. The last day is called
+    yesterday if it is, and by its date where `today` is not given. Plain text, still to be escaped.
+    """
+    known = [(d, d.wh) for d in days if d.wh is not None]
+    if not known:
+        return word("nothing", language)
+    last, last_wh = known[-1]
+    yesterday = today is not None and last.day == today - dt.timedelta(days=1)
+    when = word("yesterday", language) if yesterday else word("on_day", language, day=day_month(last.day, language))
+    sure = f" ({word('estimated', language).lower()})" if last.quality == "estimated" else ""
+    average = nearest(sum(wh for _, wh in known), len(known))
+    said = [
+        word("used", language, when=when, units=units(last_wh, language), sure=sure),
+        word("average", language, units=units(average, language), compared=_compared(days, language)),
+        holes_sentence(len(days) - len(known), language),
+    ]
+    return " ".join(part for part in said if part)
+
+
+def units_text(wh: int) -> str:
+    """Units as a chart says them, to the nearest tenth and from 100 units on to the nearest whole; never for a bill."""
+    if abs(wh) >= 99_950:
+        return scaled(nearest(wh, 1000), places=0, least=0)
+    return scaled(nearest(wh, 100), places=1, least=0)
+
+
+def slab_range(slab: SlabView, language: Language) -> str:
+    """`0-150 यूनिट`, `300 से ऊपर`."""
+    if slab.up_to_wh is None:
+        return heading("slab_above", language, units=kwh(slab.from_wh))
+    return word("slab_range", language, units=f"{kwh(slab.from_wh)}–{kwh(slab.up_to_wh)}")
+
+
+def word(name: str, language: Language, **values: str) -> str:
+    return WORDS[name].in_(language).format(**values)
+
+
+def units(wh: int, language: Language, *, exact: bool = False) -> str:
+    text = kwh(wh) if exact else units_text(wh)
+    return f"{text} {word('unit', language) if text == '1' else heading('units', language)}"
+
+
+def exact(wh: int | None) -> str:
+    return "–" if wh is None else kwh(wh)
+
+
+def slab_rate(slab: SlabView) -> str:
+    return f"₹{rate(slab.rate_e4)}"
+
+
+def kind(bar: DayBar) -> str:
+    if bar.wh is None:
+        return "hole"
+    return "minus" if bar.wh < 0 else bar.quality
+
+
+def day_title(bar: DayBar, language: Language) -> str:
+    """`6 जून: 22.4 यूनिट`, and what there is to say about it."""
+    said = word("hole", language) if bar.wh is None else units(bar.wh, language)
+    if bar.wh is not None and kind(bar) != "measured":
+        said += f" ({word(kind(bar), language)})"
+    return f"{day_month(bar.day, language)}: {said}"
+
+
+def highest_sentence(days: Sequence[DayBar], best: int | None, language: Language) -> str:
+    if best is None:
+        return ""
+    return word(
+        "highest", language, when=day_month(days[best].day, language), units=units(days[best].wh or 0, language)
+    )
+
+
+def holes_sentence(count: int, language: Language) -> str:
+    if count == 0:
+        return ""
+    return word("one_hole", language) if count == 1 else word("holes", language, days=str(count))
+
+
+def _compared(days: Sequence[DayBar], language: Language) -> str:
+    pairs = [(d.wh, d.last_year_wh) for d in days if d.wh is not None and d.last_year_wh is not None]
+    before = sum(last for _, last in pairs)
+    if len(pairs) < FEWEST_PAIRS or before <= 0:
+        return ""
+    percent = nearest((sum(now for now, _ in pairs) - before) * 100, before)
+    if percent == 0:
+        return word("same", language)
+    return word("less" if percent < 0 else "more", language, percent=grouped(abs(percent)))
+
+
+def index_of_highest(values: Sequence[int | None]) -> int | None:
+    known = [(wh, -i) for i, wh in enumerate(values) if wh is not None]
+    return -max(known)[1] if known else None
+
+
+def nearest(value: int, per: int) -> int:
+    """value / per, halves away from 0."""
+    nearest = (2 * abs(value) + per) // (2 * per)
+    return -nearest if value < 0 else nearest
