@@ -1,3 +1,22 @@
-from django.urls import URLPattern, URLResolver
+"""Every address there is. Who may open it stands in `policy`."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import include, path, re_path
+
+from khata.site import pages
+
+urlpatterns = [
+    path("", include("khata.portal.urls")),
+    path("staff/", include("khata.staff.urls")),
+    path("language/", pages.language, name="language"),
+    re_path(r"^theme/(?P<colour>[0-9a-f]{6})\.css$", pages.theme, name="theme"),
+    path("manifest.webmanifest", pages.manifest, name="manifest"),
+    path("accessibility/", pages.accessibility, name="accessibility"),
+    path("privacy/", pages.privacy, name="privacy"),
+    path("alive/", pages.alive, name="alive"),
+    path("demo/outbox/", pages.outbox, name="outbox"),
+]
+
+handler400 = "khata.site.pages.bad_request"
+handler403 = "khata.site.pages.forbidden"
+handler404 = "khata.site.pages.not_found"
+handler500 = "khata.site.pages.server_error"

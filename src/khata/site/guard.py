@@ -1,0 +1,134 @@
+"""Before every page: who asks, what that person may open (`policy`), on whose behalf the database is asked.
+
+One middleware. It denies by default: what the policy does not name is not there. A signed-in person who asks for what
+is not theirs gets the same answer as for what does not exist.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+
+from khata.commands import clock
+from khata.discoms.models import Discom, Staff
+from khata.discoms.queries import posts_of
+from khata.discoms.rules import Held
+from khata.discoms.scope import NOBODY, Scope, scoped
+from khata.portal import session as portal_session
+from khata.site.policy import POLICY
+from khata.staff import session as staff_session
+
+CHOOSES_POST = frozenset({"staff:post", "staff:sign-out", "language"})
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who asks. `role` is "anyone", "consumer" or the role of the post; staff with no post chosen have role ""."""
+
+    role: str
+    scope: Scope = NOBODY
+    consumer: portal_session.Signed | None = None
+    staff: Staff | None = None
+    post: Held | None = None
+    posts: tuple[Held, ...] = ()
+
+
+class GuardMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        asked: Any = request  # what pages find on the request, in one place
+        asked.now, asked.today = clock.now(), clock.business_date()
+        asked.address = _address(request)
+        asked.who = who = _who(request)
+        language = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
+        # Hindi unless somebody chose otherwise: the phone's own setting is mostly what the factory left there.
+        with translation.override(language if language in ("hi", "en") else "hi"), scoped(who.scope):
+            asked.language = translation.get_language()
+            response = self.get_response(request)
+            response.headers.setdefault("Content-Language", asked.language)
+        response.headers.setdefault("Cache-Control", "no-store")
+        patch_vary_headers(response, ["Cookie"])
+        return response
+
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponseBase | None:
+        """Inside the scope, before the view's transaction."""
+        page = request.resolver_match.view_name if request.resolver_match else ""
+        allowed = POLICY.get(page)
+        who: Who = request.who  # type: ignore[attr-defined]
+        if allowed is None:
+            raise Http404
+        if who.staff and not who.post and page not in CHOOSES_POST:
+            return HttpResponseRedirect(reverse("staff:post"))
+        if who.role in allowed or "anyone" in allowed or (who.staff and page in CHOOSES_POST):
+            return None
+        if who.role != "anyone":
+            raise Http404
+        door = "staff:sign-in" if page.startswith("staff:") else "portal:sign-in"
+        back = f"?{urlencode({'next': request.path})}" if request.method == "GET" and request.path != "/" else ""
+        return HttpResponseRedirect(reverse(door) + back)
+
+
+def _who(request: HttpRequest) -> Who:
+    session = request.session
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return Who("anyone")
+    # Sign-in keeps the real clock, whatever day the business is on.
+    if held := staff_session.read(session, at=time.time()):
+        return _staff(request, held)
+    if signed := portal_session.read(session):
+        return Who("consumer", Scope(consumer=signed.consumer, office_from=None, office_to=None), consumer=signed)
+    return Who("anyone")
+
+
+def _staff(request: HttpRequest, held: staff_session.SignedIn) -> Who:
+    """A post that has ended meanwhile, or a person who has left, opens nothing from that moment on."""
+    staff = Staff.objects.filter(id=held.staff, active=True).first()
+    posts = tuple(posts_of(staff=held.staff, today=request.today)) if staff else ()  # type: ignore[attr-defined]
+    if staff is None or not posts:
+        request.session.flush()
+        return Who("anyone")
+    post = next((post for post in posts if post.id == held.post), posts[0] if len(posts) == 1 else None)
+    if post is None:
+        return Who("", staff=staff, posts=posts)
+    scope = Scope(consumer=None, office_from=post.office_from, office_to=post.office_to)
+    return Who(post.role, scope, staff=staff, post=post, posts=posts)
+
+
+def _address(request: HttpRequest) -> str:
+    """The caller's address: behind proxies of ours, the one that the outermost of them saw."""
+    seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    if settings.PROXIES and len(seen) >= settings.PROXIES:
+        return seen[-settings.PROXIES]
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+# -- what every template finds -----------------------------------------------------------------------------------------
+
+
+def page_context(request: HttpRequest) -> dict[str, object]:
+    return {
+        "who": getattr(request, "who", Who("anyone")),
+        "today": getattr(request, "today", None),
+        "language": getattr(request, "language", "hi"),
+        "company": getattr(request, "company", None) or SimpleLazyObject(_front_company),
+        "save_data": request.headers.get("Save-Data") == "on",
+        "updated": dt.date.fromisoformat(settings.PAGES_UPDATED),
+        "outbox": bool(settings.KHATA_DEMO_OUTBOX),
+    }
+
+
+def _front_company() -> Discom:
+    """Whose name the pages before sign-in carry; the system's own where the installation names no company."""
+    found = Discom.objects.filter(code=settings.KHATA_COMPANY).first() if settings.KHATA_COMPANY else None
+    return found or Discom(code="Khata", name_en="Khata", name_hi="खाता")

@@ -1,0 +1,97 @@
+"""What every template may use without loading it: money, dates and numbers as people read them."""
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
+
+from khata.display import dates, money
+from khata.display.bill_text import masked_name
+from khata.display.chart_words import units_text
+from khata.display.labels import Language
+
+register = template.Library()
+_INDIA = ZoneInfo("Asia/Kolkata")
+
+
+def language() -> Language:
+    return "en" if (get_language() or "").startswith("en") else "hi"
+
+
+@register.filter
+def inr(paise: int | None) -> str:
+    """`₹1,23,45,678.50` from paise."""
+    return "" if paise is None else money.rupees(paise)
+
+
+@register.filter
+def units(energy_wh: int | None) -> str:
+    """Units from Wh, without idle zeros."""
+    return "" if energy_wh is None else money.kwh(energy_wh)
+
+
+@register.filter
+def about(energy_wh: int | None) -> str:
+    """Units from Wh as they are said, to a tenth: for what is looked at, not paid."""
+    return "" if energy_wh is None else units_text(energy_wh)
+
+
+@register.filter
+def load_kw(load_w: int | None) -> str:
+    return "" if load_w is None else money.kw(load_w)
+
+
+@register.filter
+def count(number: int | None) -> str:
+    """`1,23,456`."""
+    return "" if number is None else money.grouped(number)
+
+
+@register.filter
+def day(date: dt.date | None) -> str:
+    """`31 मई 2024`."""
+    return "" if date is None else dates.day(date, language())
+
+
+@register.filter
+def month(date: dt.date | None) -> str:
+    """`मई 2024`."""
+    return "" if date is None else dates.month(date, language())
+
+
+@register.filter
+def clock(moment: dt.datetime | None) -> str:
+    """Time of day in India: `14:05`."""
+    return "" if moment is None else f"{moment.astimezone(_INDIA):%H:%M}"
+
+
+@register.filter
+def moment_day(moment: dt.datetime | None) -> str:
+    """The Indian day of an instant."""
+    return "" if moment is None else dates.day(moment.astimezone(_INDIA).date(), language())
+
+
+@register.filter
+def account(number: str) -> str:
+    """An account number as it is read out: `31 0472 8856`."""
+    return f"{number[:2]} {number[2:6]} {number[6:]}" if len(number) == 10 else number
+
+
+@register.filter
+def masked(name: str) -> str:
+    return masked_name(name)
+
+
+@register.filter
+def named(thing: Any) -> str:
+    """The name of a company, office or counter in the reader's language."""
+    return str(thing.name_hi if language() == "hi" else thing.name_en)
+
+
+@register.filter
+def drawing(markup: str) -> SafeString:
+    """A chart of `display.charts`, which escapes whatever comes from outside. The only markup let through as it is."""
+    return mark_safe(markup)

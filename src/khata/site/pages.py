@@ -1,0 +1,135 @@
+"""The pages that belong to no room: language, theme, manifest, statements, errors, the demo's outbox."""
+
+import json
+from pathlib import Path
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+from django_otp.oath import totp
+
+SHOWN_MESSAGES = 50
+_TAIL_BYTES = 64 * 1024
+
+
+@require_POST
+def language(request: HttpRequest) -> HttpResponse:
+    """Keeps the choice in a cookie and goes back to where it was made."""
+    chosen = request.POST.get("language")
+    back = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        back = "/"
+    response = HttpResponseRedirect(back)
+    if chosen in ("hi", "en"):
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            chosen,
+            max_age=settings.LANGUAGE_COOKIE_AGE,
+            secure=settings.LANGUAGE_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+@require_GET
+def theme(request: HttpRequest, colour: str) -> HttpResponse:
+    """A company's key colour as a style sheet: the one token that differs, since pages carry no style of their own."""
+    response = HttpResponse(f":root{{--key:#{colour}}}\n", content_type="text/css")
+    response["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+@require_GET
+def manifest(request: HttpRequest) -> HttpResponse:
+    def icon(size: int, purpose: str) -> dict[str, str]:
+        file = f"khata/icon-{size}{'-maskable' if purpose == 'maskable' else ''}.png"
+        return {"src": static(file), "sizes": f"{size}x{size}", "type": "image/png", "purpose": purpose}
+
+    response = JsonResponse(
+        {
+            "name": _("My electricity"),
+            "short_name": _("Khata"),
+            "start_url": "/",
+            "scope": "/",
+            "display": "standalone",
+            "lang": request.language,  # type: ignore[attr-defined]
+            "background_color": "#FBF7F0",
+            "theme_color": "#1F1D4E",
+            "icons": [icon(192, "any"), icon(512, "any"), icon(512, "maskable")],
+        },
+        content_type="application/manifest+json",
+    )
+    response["Cache-Control"] = "public, max-age=86400"
+    return response
+
+
+@require_GET
+def accessibility(request: HttpRequest) -> HttpResponse:
+    return render(request, "accessibility.html")
+
+
+@require_GET
+def privacy(request: HttpRequest) -> HttpResponse:
+    return render(request, "privacy.html")
+
+
+@require_GET
+def alive(request: HttpRequest) -> HttpResponse:
+    """For whoever watches the server: it answers, and has said nothing of the database."""
+    return HttpResponse("alive\n", content_type="text/plain")
+
+
+@require_GET
+def outbox(request: HttpRequest) -> HttpResponse:
+    """The demo's telephone: what its file backend laid down, newest first. Not there where nobody set the file."""
+    if not settings.KHATA_DEMO_OUTBOX:
+        raise Http404
+    laid_down = Path(settings.KHATA_DEMO_OUTBOX)
+    people = laid_down.with_name("demo-staff.json")
+    page = {
+        "messages_sent": _last_lines(laid_down),
+        "people": [
+            {**person, "code": f"{totp(bytes.fromhex(person['key'])):06d}"}
+            for person in (json.loads(people.read_text(encoding="utf-8")) if people.exists() else [])
+        ],
+    }
+    return render(request, "outbox.html", page)
+
+
+def _last_lines(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    whole = [line for line in lines if line.startswith("{") and line.endswith("}")]
+    return [json.loads(line) for line in reversed(whole[-SHOWN_MESSAGES:])]
+
+
+# -- errors: calm, in the reader's language, and a stranger learns nothing ---------------------------------------------
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return render(request, "csrf.html", status=403)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return not_found(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Must not ask the database, which may be what failed."""
+    return render(request, "500.html", {"company": {"name_hi": "खाता", "name_en": "Khata"}}, status=500)
