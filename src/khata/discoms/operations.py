@@ -58,8 +58,6 @@ def hire(
     *, login: str, name: str, password: str, role: str, office: Office, from_date: dt.date, now: dt.datetime, actor: str
 ) -> tuple[Staff, TOTPDevice]:
     """A person with a post and a second factor; its secret is in the device's `config_url`, shown once."""
-    if role not in ROLES:
-        raise StaffError(f"there is no role {role!r}. Roles are: {', '.join(ROLES)}.")
     if Staff.objects.filter(login=login).exists():
         raise StaffError(f"the login {login!r} is taken. Choose another.")
     staff = Staff(login=login, name=name)
@@ -75,6 +73,8 @@ def appoint(
     *, staff: Staff, role: str, office: Office, from_date: dt.date, ended: bool, now: dt.datetime, actor: str
 ) -> Post:
     """From this day on the person holds this role at this office, or (ended) holds it no more."""
+    if role not in ROLES:
+        raise StaffError(f"there is no role {role!r}. Roles are: {', '.join(ROLES)}.")
     earlier = Post.objects.filter(staff=staff, office=office, role=role, from_date=from_date).count()
     post = Post.objects.create(
         staff=staff, office=office, role=role, from_date=from_date, revision=earlier, known_at=now, ended=ended

@@ -123,6 +123,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     """One mobile may hold several connections: at home, the shop, the parents'."""
     asked: Any = request
     signed: portal_session.Signed = asked.who.consumer
+    connection_of(request)  # a session that is over shows nothing, names beside it least of all
     if request.method == "POST":
         wanted = request.POST.get("connection", "")
         number = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 20 else 0

@@ -11,14 +11,14 @@ from khata.portal import session as portal_session
 def connection_of(request: HttpRequest) -> Connection:
     """With its consumer, company and division. The page then carries that company's name and colour.
 
-    A session ends when the registered mobile is no longer the one that was proven.
+    A session ends when the registered mobile is no longer the one that was proven: the guard leads back to the door.
     """
     asked: Any = request
     signed: portal_session.Signed = asked.who.consumer
     rows = Connection.objects.select_related("consumer", "discom", "division")
     found = rows.filter(id=signed.connection).first()
     if found is None or portal_session.mobile_hash(found.consumer.mobile_key) != signed.mobile:
-        request.session.flush()
+        asked.session_over = True
         raise Http404
     asked.company = found.discom
     return found

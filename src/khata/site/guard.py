@@ -27,7 +27,7 @@ from khata.portal import session as portal_session
 from khata.site.policy import POLICY
 from khata.staff import session as staff_session
 
-CHOOSES_POST = frozenset({"staff:post", "staff:sign-out", "language"})
+CHOOSES_POST = frozenset({"staff:post", "staff:sign-out"})
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ class GuardMiddleware:
         with translation.override(language if language in ("hi", "en") else "hi"), scoped(who.scope):
             asked.language = translation.get_language()
             response = self.get_response(request)
+            if getattr(asked, "session_over", False):
+                # Here and not in the page: its transaction, and with it what it did to the session, was given up.
+                request.session.flush()
+                response = HttpResponseRedirect(reverse("portal:sign-in"))
             response.headers.setdefault("Content-Language", asked.language)
         response.headers.setdefault("Cache-Control", "no-store")
         patch_vary_headers(response, ["Cookie"])
@@ -68,10 +72,10 @@ class GuardMiddleware:
         who: Who = request.who  # type: ignore[attr-defined]
         if allowed is None:
             raise Http404
-        if who.staff and not who.post and page not in CHOOSES_POST:
-            return HttpResponseRedirect(reverse("staff:post"))
         if who.role in allowed or "anyone" in allowed or (who.staff and page in CHOOSES_POST):
             return None
+        if who.staff and not who.post:
+            return HttpResponseRedirect(reverse("staff:post"))
         if who.role != "anyone":
             raise Http404
         door = "staff:sign-in" if page.startswith("staff:") else "portal:sign-in"

@@ -52,7 +52,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_otp",
     "django_otp.plugins.otp_totp",
-    "django_htmx",
     "django_cotton.apps.SimpleAppConfig",  # the loaders are named in TEMPLATES
     "khata.audit",
     "khata.discoms",

@@ -26,6 +26,7 @@ from khata.staff.evidence import (
     period_start,
     policies,
     registers,
+    sentence,
     times_usual,
     usual_wh,
     year_before,
@@ -228,7 +229,7 @@ def _wrong_reason(reason: str) -> str:
 def _not_done(row: HeldRow, language: Literal["hi", "en"]) -> str:
     """Why a decision was not taken: there is nothing to release yet, or somebody else was quicker."""
     if not row.releasable and row.state in ("waiting", "kept"):
-        return _("There is nothing to release yet. %(next)s.") % {"next": next_step(row, language)}
+        return f"{_('There is nothing to release yet.')} {sentence(next_step(row, language), language)}"
     return _("This bill was decided in the meantime. What stands here now is how it is.")
 
 

@@ -61,13 +61,18 @@ def held_line(row: HeldRow, limits: Policies, language: Language, *, chart: bool
     return HeldLine(
         row,
         why(row, language),
-        next_step(row, language) + ("।" if language == "hi" else "."),
+        sentence(next_step(row, language), language),
         _LOUD.get(row.reason, "warn"),
         figures(row),
         _spark(row, language) if chart else "",
         at_stake,
         needs_checker(stake_paise=at_stake, release_alone_paise=alone),
     )
+
+
+def sentence(words: str, language: Language) -> str:
+    """With a full stop, unless it is a question."""
+    return words if words.endswith("?") else words + ("।" if language == "hi" else ".")
 
 
 def _spark(row: HeldRow, language: Language) -> str:
