@@ -74,9 +74,20 @@ def used() -> dict[tuple[str | None, str], str]:
     return found
 
 
+# Django's own Hindi of these is misspelt; ours stands before it, in case something of the framework's prints them.
+CORRECTED = {"September", "November", "December", "Monday", "Thursday"}
+
+
 def hindi() -> dict[tuple[str | None, str], tuple[str, bool]]:
+    """(context, message, of a plural the singular) → (Hindi, all forms of a plural; whether it is fuzzy)."""
+    found = {}
     with HINDI.open("rb") as file:
-        return {(each.context, str(each.id)): (str(each.string), each.fuzzy) for each in read_po(file) if each.id}
+        for each in read_po(file):
+            if each.id:
+                forms = each.string if isinstance(each.string, tuple) else (each.string,)
+                message = each.id[0] if isinstance(each.id, tuple) else each.id
+                found[each.context, message] = " ".join(forms) if all(forms) else "", each.fuzzy
+    return found
 
 
 def test_messages_are_found_where_they_stand() -> None:
@@ -100,12 +111,12 @@ def test_nothing_is_fuzzy_or_left_over() -> None:
     asked = used()
     assert len(asked) > 100
     assert not [message for message, (_, fuzzy) in hindi().items() if fuzzy]
-    assert not [message for message in hindi() if message not in asked]
+    assert not [message for message in hindi() if message not in asked and message[1] not in CORRECTED]
 
 
 @pytest.mark.parametrize("message", sorted(hindi(), key=str), ids=lambda each: each[1][:40])
 def test_hindi_keeps_what_is_filled_in(message: tuple[str | None, str]) -> None:
     text = hindi()[message][0]
-    assert sorted(_BLANK.findall(text)) == sorted(_BLANK.findall(message[1]))
+    assert set(_BLANK.findall(text)) == set(_BLANK.findall(message[1]))
     assert sorted(re.findall(r"</?\w+", text)) == sorted(re.findall(r"</?\w+", message[1]))
     assert re.search("[\u0900-\u097f]", text) or text == message[1], "no Devanagari in it"

@@ -79,6 +79,11 @@ def privacy(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
+def complaints(request: HttpRequest) -> HttpResponse:
+    return render(request, "complaints.html")
+
+
+@require_GET
 def alive(request: HttpRequest) -> HttpResponse:
     """For whoever watches the server: it answers, and has said nothing of the database."""
     return HttpResponse("alive\n", content_type="text/plain")

@@ -17,6 +17,7 @@ POLICY: dict[str, frozenset[str]] = {
     "manifest": PUBLIC,
     "accessibility": PUBLIC,
     "privacy": PUBLIC,
+    "complaints": PUBLIC,
     "alive": PUBLIC,
     # the consumer's pages
     "portal:sign-in": PUBLIC,

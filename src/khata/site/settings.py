@@ -136,7 +136,8 @@ LOCALE_PATHS = [KHATA_VAR / "build" / "locale"]  # made by site/build.py, as are
 STATIC_URL = "/static/"
 STATIC_ROOT = KHATA_VAR / "static"
 SILENCED_SYSTEM_CHECKS = ["staticfiles.W004"]  # what is built is not there before it is built
-STATICFILES_DIRS = [PAGES / "static", KHATA_VAR / "build" / "static"]
+# What is put into var/own is served too: a company's emblem, named in its row of companies.
+STATICFILES_DIRS = [PAGES / "static", KHATA_VAR / "build" / "static", KHATA_VAR / "own"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -12,6 +12,7 @@ urlpatterns = [
     path("manifest.webmanifest", pages.manifest, name="manifest"),
     path("accessibility/", pages.accessibility, name="accessibility"),
     path("privacy/", pages.privacy, name="privacy"),
+    path("complaints/", pages.complaints, name="complaints"),
     path("alive/", pages.alive, name="alive"),
     path("demo/outbox/", pages.outbox, name="outbox"),
 ]

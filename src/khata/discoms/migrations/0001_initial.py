@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
                 ('name_en', models.TextField()),
                 ('name_hi', models.TextField()),
                 ('key_colour', models.TextField(default='1f1d4e', help_text='of its pages and bills: six hexadecimal digits')),
+                ('emblem', models.TextField(default='khata/emblem.svg', help_text='its file among the static files, see docs/pages.md')),
                 ('phone', models.TextField(default='1912')),
                 ('email', models.TextField(blank=True, default='')),
                 ('place_en', models.TextField(blank=True, default='', help_text='where its head office stands')),
