@@ -5,7 +5,7 @@ CODE := src/khata
 LOCK := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help check style types ladder architecture test bench lock
+.PHONY: help check style types ladder architecture test bench pictures lock
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z][a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test:  ## everything, checks included
 
 bench: $(BIN)/pytest  ## table of speeds and ratios, measured in one run; beside PySAM where requirements-bench.txt is installed
 	$(BIN)/python -m tests.bench
+
+pictures: $(BIN)/pytest  ## the README's pictures, of the pages as they are (needs Chromium)
+	KHATA_PICTURES=1 $(BIN)/python -m pytest -n0 tests/browser/test_pictures.py
 
 lock:  ## make requirements*.txt anew from requirements*.in (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs the program uv. Next step: pip install uv" >&2; exit 1; }

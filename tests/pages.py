@@ -1,4 +1,4 @@
-"""The pages served as they are in earnest: by granian, as the role that row-level security binds, on a test's database."""
+"""The pages served as they are in earnest: by granian, under row-level security, on a test's database."""
 
 import os
 import socket

@@ -39,6 +39,7 @@ class Copy:
         self.root = folder / "my copy" / "of it"
         self.record = folder / "asked"
         self.programs = folder / "programs"
+        self.settings: dict[str, str] = {}
         self.root.mkdir(parents=True)
         self.programs.mkdir()
         for name in ("khata", "requirements.txt", "requirements-dev.txt", "pyproject.toml"):
@@ -52,7 +53,7 @@ class Copy:
         python.chmod(0o755)
 
     def begin(self, *arguments: str, by: Path | None = None, pause: str = "0") -> subprocess.Popen[str]:
-        environment = {"PATH": str(self.programs), "RECORD": str(self.record), "PAUSE": pause}
+        environment = {"PATH": str(self.programs), "RECORD": str(self.record), "PAUSE": pause, **self.settings}
         command: Sequence[str] = [str(by or self.root / "khata"), *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(
@@ -74,6 +75,19 @@ class Copy:
 @pytest.fixture
 def copy(tmp_path: Path) -> Copy:
     return Copy(tmp_path)
+
+
+def on_debian(copy: Copy, *, user: str, apt_get: str) -> None:
+    """Stand-ins for whoever asks and for the system's installer."""
+    for name, does in {"id": f"echo {0 if user == 'root' else 1000}", "apt-get": apt_get}.items():
+        with_program(copy, name, does)
+
+
+def with_program(copy: Copy, name: str, does: str) -> None:
+    program = copy.programs / name
+    program.unlink(missing_ok=True)
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
 
 
 def without_flock(copy: Copy) -> None:
@@ -166,16 +180,42 @@ def test_no_python_is_said(copy: Copy) -> None:
 def test_a_python_without_venv_is_mended_by_root_on_debian(copy: Copy, user: str) -> None:
     missing = Path(f"{copy.record}.no-venv")
     missing.touch()
-    for name, does in {"id": f"echo {0 if user == 'root' else 1000}", "apt-get": f'rm "{missing}"; echo "$*"'}.items():
-        program = copy.programs / name
-        program.unlink(missing_ok=True)
-        program.write_text(f"#!/bin/sh\n{does}\n")
-        program.chmod(0o755)
+    on_debian(copy, user=user, apt_get=f'rm "{missing}"; echo "$*"')
     code, out, errors = copy.start("demo")
     if user == "root":
         assert (code, out) == (0, "/|demo|") and "installing python3.11-venv with apt-get" in errors
     else:
         assert code == 1 and "Next step: " in errors and "apt-get install python3.11-venv" in errors
+
+
+@pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="packages are installed on Debian only")
+def test_the_tests_browser_is_installed_by_root_on_debian_once(copy: Copy) -> None:
+    asked = copy.record.with_name("apt-get")
+    chromium = copy.programs / "chromium"
+    on_debian(
+        copy, user="root", apt_get=f'echo "$*" >>"{asked}"; printf "#!/bin/sh\\n" >"{chromium}"; chmod +x "{chromium}"'
+    )
+    assert copy.start("demo")[0] == 0 and not asked.exists()
+    code, out, errors = copy.start("test", "-x")
+    assert (code, out) == (0, "/|test|-x|") and "installing chromium with apt-get" in errors
+    assert asked.read_text().split() == ["install", "-y", "-qq", "--no-install-recommends", "chromium"]
+    assert copy.start("test") == (0, "/|test|", "")
+    assert len(asked.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("user", ["root", "somebody"])
+def test_tests_without_a_browser_begin_and_say_the_next_step(copy: Copy, user: str) -> None:
+    on_debian(copy, user=user, apt_get='echo "no route to the packages" >&2; exit 1')
+    code, out, errors = copy.start("test")
+    assert (code, out) == (0, "/|test|")
+    assert "Next step: " in errors and "apt-get" in errors and "chromium" in errors
+
+
+def test_a_browser_that_one_can_do_without_is_not_asked_for(copy: Copy) -> None:
+    on_debian(copy, user="root", apt_get="exit 1")
+    copy.settings["KHATA_ALLOW_NO_BROWSER"] = "1"
+    code, out, errors = copy.start("test")
+    assert (code, out) == (0, "/|test|") and "chromium" not in errors.lower()
 
 
 @pytest.mark.parametrize("locking", ["flock", "link", "stale link"])

@@ -5,7 +5,7 @@ import importlib.util
 import sys
 import time
 
-MODULES = ("kernel", "runs", "meterdays", "paper", "counter")
+MODULES = ("kernel", "runs", "meterdays", "paper", "counter", "first_screen")
 
 
 def main() -> int:

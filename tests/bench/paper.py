@@ -58,7 +58,8 @@ def _seconds(work: list[Callable[[], bytes]]) -> float:
 
 def _paper(number: int):  # type: ignore[no-untyped-def]
     """An ordinary bill, each a little different, so that nothing is remembered from the one before."""
-    from khata.billing.documents import BillPaper, LastPayment, MonthUse
+    from khata.billing.documents import BillPaper, LastPayment
+    from khata.billing.queries import MonthUsed
     from khata.display.bill_text import BillView, LineView, ReadingView, SlabView
     from khata.display.paper import CompanyPaper
 
@@ -92,7 +93,8 @@ def _paper(number: int):  # type: ignore[no-untyped-def]
         orders=("Tariff order",),
     )
     company = CompanyPaper("कम्पनी", "Company", "1912", "", "कानपुर", "Kanpur", "a.sample@examplebank", "Company", "4900")
-    months = tuple(MonthUse(dt.date(2023 + at // 12, at % 12 + 1, 1), 200_000 + at * 999, old=True) for at in range(13))
+    starts = [dt.date(2023 + at // 12, at % 12 + 1, 1) for at in range(13)]
+    months = tuple(MonthUsed(start, 200_000 + at * 999, 1, old=True) for at, start in enumerate(starts))
     paid = LastPayment(first, 100_00 + number)
     address = f"117/अ-{number}, किदवई नगर, कानपुर"
     return BillPaper(

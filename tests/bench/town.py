@@ -39,16 +39,24 @@ def owner(database: str = DATABASE) -> "psycopg.Connection[tuple[object, ...]]":
 
 def fresh_database(database: str = DATABASE) -> None:
     """An empty, migrated database on the benchmark server."""
-    at = server.ensure(VAR, durable=True)
-    with psycopg.connect(**at, user=server.ADMIN, dbname="postgres", autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
-    server.prepare(at, database)
+    drop_database(database)
+    server.prepare(server.ensure(VAR, durable=True), database)
     owner = {**environment(database), "KHATA_ROLE": "owner"}
     subprocess.run([sys.executable, "-m", "django", "migrate", "-v0"], env=owner, check=True)
 
 
-def build(connections: int, smart_percent: int) -> None:
-    """Companies, books, policy, connections: so many with smart meters (31 days of May), the others read twice."""
+def drop_database(database: str = DATABASE) -> None:
+    """Gives the disk back."""
+    at = server.ensure(VAR, durable=True)
+    with psycopg.connect(**at, user=server.ADMIN, dbname="postgres", autocommit=True) as admin:
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
+
+
+def build(connections: int, smart_percent: int, *, measured: bool = True) -> None:
+    """Companies, books, policy, connections: so many with smart meters (31 days of May), the others read twice.
+
+    Not `measured`: no day and no reading yet, and every connection has an old number.
+    """
     from khata.billing.models import BillingPolicy
     from khata.discoms.operations import install_companies
     from khata.discoms.queries import discom_named
@@ -71,11 +79,11 @@ def build(connections: int, smart_percent: int) -> None:
     random = np.random.default_rng(20240601)
     for start in range(0, connections, _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, connections))
-        _connect(discom, cycle.id, rows, connections, smart_percent, random)
+        _connect(discom, cycle.id, rows, connections, smart_percent, random, measured)
 
 
 def _connect(  # type: ignore[no-untyped-def]
-    discom, cycle: int, rows: np.ndarray, of: int, smart_percent: int, random: np.random.Generator
+    discom, cycle: int, rows: np.ndarray, of: int, smart_percent: int, random: np.random.Generator, measured: bool
 ) -> None:
     from khata.consumers.operations import NewConnections, connect
     from khata.discoms.queries import divisions
@@ -94,14 +102,15 @@ def _connect(  # type: ignore[no-untyped-def]
         area=["urban"] * count,
         mode=["postpaid"] * count,
         load_w=random.choice([1000, 2000, 3000, 5000], count),
-        old_number=[""] * count,
+        old_number=["" if measured else f"{1_000_000 + row}" for row in rows.tolist()],
     )
     ids = connect(discom=discom.id, rows=new, wave="bench", old_until=dt.date(2024, 9, 13), now=now)
     smart = random.integers(0, 100, count) < smart_percent
     serials = np.char.add(b"M", ids.astype("S"))
     meters = NewMeters(serials, smart, ids, since, np.where(smart, 0, cycle))
     hung = hang(discom=discom.id, meters=meters, now=now)
-    _measure(hung[~smart], hung[smart], random)
+    if measured:
+        _measure(hung[~smart], hung[smart], random)
 
 
 def _measure(plain: np.ndarray, smart: np.ndarray, random: np.random.Generator) -> None:

@@ -5,15 +5,18 @@ import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from khata.billing.models import Bill, Unissued
-from khata.billing.operations import BillingError
+from khata.billing.operations import BillingError, OldBills, keep_old_bills
+from khata.billing.queries import MonthUsed, bars_of, months_used
 from khata.discoms.models import Discom
 from khata.formats.meterdays import read_csv
 from khata.ledger.models import Entry, Posting
 from khata.metering.operations import receive_days
 from khata.notices.models import Message
+from khata.staff.evidence import usual_wh
 from tests.billing.orders import order_file
 from tests.cast import (
     ASHA,
@@ -345,3 +348,47 @@ def test_a_tariff_file_changed_in_the_middle_of_a_run_changes_nothing_in_it(data
     built.run("2024-06", division=GUMTI)
     assert built.lines("Asha") == built.lines("Asha too")
     assert built.lines("Asha too")[0]["fixed"] == 165_00
+
+
+# -- the months as they were used --------------------------------------------------------------------------------------
+
+
+def test_months_are_named_by_their_use_with_holes_and_ours_before_an_old_bill(database: Database) -> None:
+    asha = ASHA.with_(meters=(Hung("SMART-1", usage=(MAY, Usage("2024-06-01", (4_000,) * 30, opening=1_248_000))),))
+    built = town([asha])
+    whose = np.full(2, built.connections["Asha"])
+    old = np.array(["2024-04-01", "2024-06-01"], "datetime64[D]")
+    keep_old_bills(bills=OldBills(whose, old, np.array([90_000, 80_000]), np.full(2, 1)))
+    built.run("2024-06")
+    built.run("2024-07")
+    first = built.bill("Asha")
+    months = months_used(connection_id=first.connection_id, until=day("2024-07-01"), months=4)
+    assert months == [
+        MonthUsed(day("2024-03-01"), 90_000, 1, old=True),
+        MonthUsed(day("2024-04-01"), None, 1, old=False),
+        MonthUsed(day("2024-05-01"), 248_000, 1, old=False),
+        MonthUsed(day("2024-06-01"), 120_000, 1, old=False),
+    ]
+    # As the bill of June was printed, the next one was not there; and its own month is as that of the page.
+    then = months_used(connection_id=first.connection_id, until=first.cycle, months=3, entry=first.entry_id)
+    assert then == months[:3]
+    assert months_used(connection_id=first.connection_id, until=day("2024-07-01"), months=4, entry=first.entry_id) == [
+        *months[:3],
+        MonthUsed(day("2024-06-01"), None, 1, old=False),
+    ]
+    assert [bar.month for bar in bars_of([MonthUsed(day("2024-02-01"), None, 1, old=False), *months])] == [
+        month.month for month in months
+    ]
+
+
+def test_one_bill_for_two_months_stands_at_the_last_of_them(database: Database) -> None:
+    home = plain("Two", ("2024-03-28", 500_000, 900), ("2024-05-28", 700_000, 900), cycle="R28-ODD")
+    built = town([home])
+    built.run("2024-06")
+    bill = built.bill("Two")
+    months = months_used(connection_id=bill.connection_id, until=bill.cycle, months=2)
+    assert months == [
+        MonthUsed(day("2024-04-01"), None, 1, old=False),
+        MonthUsed(day("2024-05-01"), 200_000, 2, old=False),
+    ]
+    assert usual_wh(months) == 100_000

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from django.db import ProgrammingError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from khata.audit.models import Record
 from khata.billing import rules
@@ -576,6 +577,26 @@ def test_only_the_offices_of_a_connection_see_and_decide_its_held_bill(database:
             decide(unissued=row, staff=of_jajmau, verdict="keep", reason=WHY, now=NOW)
         with pytest.raises(ReleaseError, match="no such held bill"):
             approve(decision=made, staff=of_jajmau, verdict="refuse", reason=WHY, now=NOW)
+
+
+def test_the_worker_looks_twice_and_no_more_where_nothing_is_to_be_made(database: Database) -> None:
+    """It asks twice a second, so what was refused, overtaken or waits for somebody must not cost a query each."""
+    built = with_devi(policy={**POLICY, "release_alone_paise": 1})
+    anita, bilal = officer("anita"), officer("bilal")
+    for verdict in ("refuse", "refuse", ""):
+        made = release(database, built, anita)
+        if verdict:
+            with desk(database):
+                approve(decision=made, staff=bilal, verdict="refuse", reason=WHY, now=NOW)
+    with CaptureQueriesContext(connection) as asked:
+        assert make()["expected"] == 0
+    assert len(asked) == 3  # the company, runs begun, releases in effect
+    with desk(database):
+        approve(decision=made, staff=bilal, verdict="approve", reason=WHY, now=NOW)
+    assert make()["issued"] == 1
+    with CaptureQueriesContext(connection) as asked:
+        assert make()["expected"] == 0
+    assert len(asked) == 3  # the company, runs begun, releases in effect
 
 
 @pytest.mark.parametrize("who", ["another division", "the consumer", "nobody"])

@@ -5,10 +5,12 @@ import json
 import pytest
 
 from khata.commands.main import main
-from khata.discoms.models import Discom
+from khata.discoms.models import Discom, Office
 from khata.ledger.models import Balance, Posting
 from khata.ledger.queries import heads
-from tests.cast import KESCO, town
+from khata.payments.models import Shift
+from khata.payments.operations import add_counter
+from tests.cast import ARRIVED, GUMTI, KESCO, post_staff, town
 from tests.database import Database
 
 
@@ -62,6 +64,27 @@ def test_the_first_offence_is_named(
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"] is False
     assert names.format(**words) in answer["offence"]
+
+
+def test_a_missing_receipt_is_named(books: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    office = Office.objects.get(discom__code=KESCO, kind="division", name_en=GUMTI)
+    counter = add_counter(office=office, code="G01", name_hi="खिड़की", name_en="Window")
+    staff = post_staff("kiran", "Kiran", "cashier", office)
+    shift = Shift.objects.create(
+        counter=counter, staff=staff, business_date=ARRIVED.date(), opened_at=ARRIVED, opening_paise=0
+    )
+    assert main(["ledger", "verify"]) == 0
+    assert "no counter's serials have a gap" in capsys.readouterr().out
+    tampered(
+        books,
+        f"""
+        insert into payments_receipt (connection_id, channel, reference, office_id, typed, matched, amount_paise,
+            received_on, entry_id, counter_id, shift_id, serial, received_at, balance_after_paise)
+        select 1, 'counter', n::text, {office.id}, '1', '1', 1, '2024-06-20', 1, {counter.id}, {shift.id}, n, now(), 0
+        from unnest(array[1, 3]) n""",
+    )
+    assert main(["ledger", "verify"]) == 1
+    assert "receipt G01-000002 is missing" in capsys.readouterr().out
 
 
 def test_the_sums_of_a_company_are_zero(books: Database, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from khata.payments.rules import (
     DifferenceError,
     NoCounterError,
     NoShiftError,
+    NotYourShiftError,
     ShiftClosedError,
     StaffBusyError,
 )
@@ -122,7 +123,7 @@ def test_closing_again_is_once_and_with_other_figures_refused(bazaar: Bazaar) ->
 
 def test_another_person_closes_with_a_reason(bazaar: Bazaar) -> None:
     desk, other = bazaar.desk(), bazaar.cashier()
-    with pytest.raises(DifferenceError):
+    with pytest.raises(NotYourShiftError):
         close(bazaar, desk, 500_00, staff=other)
     assert close(bazaar, desk, 500_00, "went home ill", staff=other).staff_id == other
 

@@ -26,6 +26,7 @@ from khata.payments.models import CounterPolicy, Receipt
 from khata.payments.operations import Taken, close_shift
 from khata.payments.rules import (
     AmountError,
+    DayLimitError,
     NoPolicyError,
     NoShiftError,
     NotThisConnectionError,
@@ -338,8 +339,39 @@ def test_amounts_that_are_none(bazaar: Bazaar, paise: int) -> None:
 
 
 def test_the_smallest_and_the_largest_amount_are_taken(bazaar: Bazaar) -> None:
-    desk = bazaar.desk()
-    assert [bazaar.take(desk, "Bina", paise).receipt.amount_paise for paise in (1, MOST)] == [1, MOST]
+    paid = [(dt.date(2024, 6, 18), 1), (dt.date(2024, 6, 19), MOST)]
+    for day, paise in paid:
+        taken = bazaar.take(bazaar.desk(today=day), "Bina", paise, now=at(day, 6), today=day)
+        assert taken.receipt.amount_paise == paise
+
+
+def test_the_limit_is_for_a_connection_and_day_at_all_counters_of_a_company_together(bazaar: Bazaar) -> None:
+    day, next_day = dt.date(2024, 6, 11), dt.date(2024, 6, 12)
+    when, later = {"now": at(day, 6), "today": day}, {"now": at(next_day, 6), "today": next_day}
+    one, two = bazaar.desk(GUMTI, today=day), bazaar.desk(JAJMAU, today=day)
+    assert bazaar.take(one, "Bina", 1_99_999_00, **when).receipt.serial == 1
+    before = bazaar.written()
+    for desk, paise in ((one, 1_99_999_00), (two, 1_99_999_00), (two, 1)):
+        with pytest.raises(DayLimitError) as refused:
+            bazaar.take(desk, "Bina", paise, **when)
+        assert refused.value.left_paise == 0 and refused.value.next_step
+    assert bazaar.written() == before
+    assert bazaar.take(two, "Asha", 1_00_000_00, **when).receipt.serial == 1  # somebody else's
+    with pytest.raises(DayLimitError) as refused:
+        bazaar.take(one, "Asha", 1_00_000_00, **when)
+    assert refused.value.left_paise == 99_999_00
+    assert bazaar.take(one, "Asha", 99_999_00, **when).receipt.serial == 2
+    assert bazaar.take(bazaar.desk(MEERUT, PVVNL, today=day), "Bina", 1_00, **when)  # another company's cash
+    assert bazaar.take(bazaar.desk(today=next_day), "Bina", 1_99_999_00, **later)
+
+
+def test_two_counters_at_once_do_not_pass_the_limit_together(bazaar: Bazaar) -> None:
+    day = dt.date(2024, 6, 13)
+    desks = [bazaar.desk(today=day) for _ in range(4)]
+    pays = [bazaar.pays(desk, "Bina", 1_00_000_00, now=at(day, 6), today=day) for desk in desks]
+    with bazaar.database.as_role("app"):
+        found = at_once(4, desks[0], lambda number: pays[number]())
+    assert sorted(type(each).__name__ for each in found) == ["DayLimitError"] * 3 + ["Taken"], found
 
 
 def test_the_limit_is_of_the_day(bazaar: Bazaar) -> None:

@@ -60,7 +60,7 @@ class Desk:
             ("far", "officer", self.jajmau),
             ("both", "officer", self.gumti),
         ):
-            self._hire(login, role, office)
+            self.hire(login, role, office)
         appoint(
             staff=self.people["both"],
             role="cashier",
@@ -71,7 +71,7 @@ class Desk:
             actor="test",
         )
 
-    def _hire(self, login: str, role: str, office: Office) -> None:
+    def hire(self, login: str, role: str, office: Office) -> None:
         self.people[login], self.devices[login] = hire(
             login=login,
             name=f"{login.title()} of Gumti",
@@ -101,7 +101,7 @@ class Desk:
         number = len(self.people)
         login = login or f"cashier{number}"
         with self.database.as_role("run"):
-            self._hire(login, "cashier", self.gumti)
+            self.hire(login, "cashier", self.gumti)
             counter = self.new_counter(f"G{number:02}")
         client = self.browser(login)
         response = client.post("/staff/shifts/open/", {"counter": counter.id, "opening": "500"}, secure=True)

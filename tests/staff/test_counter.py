@@ -300,11 +300,47 @@ def test_a_counter_has_one_shift_and_a_person_too(desk: Desk) -> None:
         assert response.status_code == 200 and "not in use" in response.content.decode()
 
 
-def test_the_shift_of_somebody_else_is_not_there(desk: Desk) -> None:
-    mine, other = desk.cashier(), desk.cashier()
-    text(other, shift_of(mine), status=404)
-    text(other, f"{shift_of(mine)}close/", status=404)
-    text(other, f"/staff/shifts/{2**70}/", status=404)
+def test_whoever_works_at_the_office_closes_the_shift_of_a_colleague_with_a_reason(desk: Desk) -> None:
+    for closes in (desk.browser("om"), desk.browser("lata")):
+        ill = desk.cashier()
+        name, shift = f"Cashier{len(desk.people) - 1} of Gumti", shift_of(ill)
+        listed = text(closes, "/staff/collection/" if closes is not None and _officer(closes) else "/staff/")
+        assert name in listed and shift in listed
+        assert f"Shift of {name}" in text(closes, shift)
+        assert f"This is the shift of {name}" in text(closes, f"{shift}close/")
+        refused = closes.post(f"{shift}close/", {"declared": "500", "reason": " "}, secure=True)
+        assert refused.status_code == 200 and "Write why you close it" in refused.content.decode()
+        assert (
+            closes.post(f"{shift}close/", {"declared": "500", "reason": "She fell ill"}, secure=True).status_code == 303
+        )
+        closed = text(closes, shift)
+        assert "She fell ill" in closed and "The cash agrees" in closed and "Counted by" in closed
+        assert shift not in text(closes, "/staff/collection/" if _officer(closes) else "/staff/")
+        assert "Open a shift" in text(ill, "/staff/")
+
+
+def _officer(client: Client) -> bool:
+    return client.get("/staff/collection/", secure=True).status_code == 200
+
+
+def test_a_shift_of_another_office_is_not_there(desk: Desk) -> None:
+    shift = shift_of(desk.cashier())
+    with desk.database.as_role("run"):
+        desk.hire("away", "cashier", desk.jajmau)
+    for stranger in (desk.browser("far"), desk.browser("away")):
+        text(stranger, shift, status=404)
+        text(stranger, f"{shift}close/", status=404)
+        assert stranger.post(f"{shift}close/", {"declared": "500", "reason": "x"}, secure=True).status_code == 404
+        text(stranger, f"/staff/shifts/{2**70}/", status=404)
+    for somebody, address in ((desk.browser("far"), "/staff/collection/"), (desk.browser("away"), "/staff/")):
+        assert shift not in text(somebody, address)
+
+
+def test_the_day_s_limit_for_cash_says_how_much_is_left(desk: Desk) -> None:
+    client = desk.cashier()
+    take(client, pay_page(client, desk.town.accounts["Asha"]), "150000")
+    response = take(client, pay_page(client, desk.town.accounts["Asha"]), "150000")
+    assert response.status_code == 200 and "more may be taken in cash" in response.content.decode()
 
 
 def test_a_look_at_a_connection_is_written_down(desk: Desk) -> None:

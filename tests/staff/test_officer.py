@@ -3,13 +3,14 @@
 import re
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from khata.billing.models import Unissued
-from khata.billing.release import held_one
+from khata.billing.release import held, held_one
 from khata.discoms.scope import scoped
+from khata.staff.evidence import policies, stake
 from tests.cast import GUMTI, KESCO, day, office_scope
 from tests.staff.conftest import Desk
 from tests.staff.test_counter import pay_page, take, text
@@ -23,8 +24,11 @@ def held_page(desk: Desk, name: str) -> str:
     return f"/staff/held/{row.part_id}/{row.connection_id}/"
 
 
-def send(client: Client, page: str, verb: str, verdict: str, reason: str = REASON) -> tuple[int, str]:
-    response = client.post(f"{page}{verb}/", {"verdict": verdict, "reason": reason}, secure=True)
+def send(
+    client: Client, page: str, verb: str, verdict: str, reason: str = REASON, decision: str = ""
+) -> tuple[int, str]:
+    form = {"verdict": verdict, "reason": reason, "decision": decision}
+    response = client.post(f"{page}{verb}/", form, secure=True)
     return response.status_code, response.content.decode()
 
 
@@ -49,6 +53,11 @@ def test_the_evidence_stands_on_the_page_of_a_held_bill(desk: Desk) -> None:
     assert "Between them" in shown  # registers
 
 
+def looked_at(page: str) -> str:
+    """The decision that the form of the second person is about."""
+    return re.search(r'name="decision" value="([0-9]+)"', page).group(1)  # type: ignore[union-attr]
+
+
 def test_a_release_of_much_money_takes_two_persons(desk: Desk) -> None:
     page, maker, checker = held_page(desk, "Dear"), desk.browser("om"), desk.browser("priya")
     before = text(maker, page)
@@ -59,15 +68,24 @@ def test_a_release_of_much_money_takes_two_persons(desk: Desk) -> None:
     assert send(maker, page, "decide", "release")[0] == 303
     own = text(maker, page)
     assert "Agree to the release" not in own and "A second officer must agree" in own
-    status, shown = send(maker, page, "approve", "approve")
+    decision = looked_at(text(checker, page))
+    status, shown = send(maker, page, "approve", "approve", decision=decision)
     assert status == 200 and "A second officer must agree" in shown
-    assert send(desk.browser("far"), page, "approve", "approve")[0] == 404
+    assert send(desk.browser("far"), page, "approve", "approve", decision=decision)[0] == 404
     assert "Dear" in text(checker, "/staff/held/?state=second")
     assert "Agree to the release" in text(checker, page)
-    assert send(checker, page, "approve", "approve")[0] == 303
+    # Of what was looked at meanwhile refused and asked for again, nothing is agreed to.
+    assert send(checker, page, "approve", "refuse", decision=decision)[0] == 303
+    assert send(maker, page, "decide", "release")[0] == 303
+    for stale in (decision, "", "x", "9" * 30):
+        status, shown = send(checker, page, "approve", "approve", decision=stale)
+        assert status == 200 and "in the meantime" in shown and REASON in shown
+    assert "Agree to the release" in text(checker, page)
+    decision = looked_at(text(checker, page))
+    assert send(checker, page, "approve", "approve", decision=decision)[0] == 303
     done = text(checker, page)
     assert "the bill is being made" in done and "Om of Gumti" in done and "Priya of Gumti" in done
-    late = send(checker, page, "approve", "refuse")
+    late = send(checker, page, "approve", "refuse", decision=decision)
     assert late[0] == 200 and "in the meantime" in late[1]
     with desk.database.as_role("run"), scoped(office_scope(KESCO, GUMTI)):
         part, whose = (int(number) for number in re.findall(r"[0-9]+", page))
@@ -161,3 +179,13 @@ def test_pages_ask_the_database_little(desk: Desk, address: str, most: int) -> N
     with CaptureQueriesContext(connection) as asked:
         text(officer, f"/staff/{address}")
     assert 3 < len(asked) <= most, [query["sql"][:80] for query in asked]
+
+
+def test_the_largest_first_means_of_all(desk: Desk) -> None:
+    with scoped(office_scope(KESCO)), transaction.atomic():
+        rows = held(states=("waiting", "kept", "being made"), limit=50, offset=0)
+        limits = policies(rows)
+        largest = held(states=("waiting", "kept", "being made"), limit=2, offset=0, order="largest")
+    stakes = sorted((stake(row, limits) or 0 for row in rows), reverse=True)
+    assert len(rows) > 2 and stakes[0] > stakes[1] > 0
+    assert [stake(row, limits) for row in largest] == stakes[:2]

@@ -1,14 +1,20 @@
 """Sign-in of staff: one form, one answer for whatever was wrong, limits that no stranger can turn against the owner."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.test import Client
 from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from khata.audit.models import Record
+from khata.discoms.operations import appoint, let_in
 from khata.staff.sign_in import PER_LOGIN_HERE
-from tests.staff.conftest import PASSWORD, Desk, anybody
+from tests.cast import ARRIVED, day
+from tests.staff.conftest import PASSWORD, TODAY, Desk, anybody
 
 WRONG = "Login, password or code is wrong"
 
@@ -45,6 +51,47 @@ def test_a_code_is_good_once_and_in_hindi_digits_too(desk: Desk) -> None:
     hindi = typed.translate(str.maketrans("0123456789", "०१२३४५६७८९"))
     assert enter(anybody(), "priya", PASSWORD, f"{hindi[:3]} {hindi[3:]}")[0] == 302
     assert WRONG in enter(anybody(), "priya", PASSWORD, typed)[2]
+
+
+def test_two_at_once_with_one_code_let_one_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed, verify = code(desk, "priya"), TOTPDevice.verify_token
+
+    def slowly(device: TOTPDevice, token: str) -> bool:
+        time.sleep(0.3)  # so that both have read the device, if nothing keeps the second one waiting
+        return bool(verify(device, token))
+
+    monkeypatch.setattr(TOTPDevice, "verify_token", slowly)
+
+    def one(_: int) -> bool:
+        try:
+            return let_in(login="priya", password=PASSWORD, code=typed, today=day(TODAY)) is not None
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(one, range(2))) == [False, True]
+
+
+def test_what_was_tried_at_a_login_is_written_down_and_who_holds_no_post_is_refused(desk: Desk) -> None:
+    with desk.database.as_role("run"):
+        if "past" not in desk.people:
+            desk.hire("past", "officer", desk.gumti)
+        person = desk.people["past"]
+        appoint(
+            staff=person,
+            role="officer",
+            office=desk.gumti,
+            from_date=day("2024-05-01"),
+            ended=True,
+            now=ARRIVED,
+            actor="test",
+        )
+    for password, typed in (("no", "000000"), (PASSWORD, code(desk, "past"))):
+        assert WRONG in enter(anybody(), "past", password, typed, address="10.6.0.1")[2]
+    enter(anybody(), "no-such-login", PASSWORD, "000000", address="10.6.0.1")
+    with desk.database.as_role("run"):
+        told = Record.objects.filter(object=f"discoms:staff:{person.id}", action__startswith="discoms.sign-in")
+        assert [(row.actor, row.action, row.details) for row in told] == [("anyone", "discoms.sign-in-refused", {})] * 2
 
 
 def test_whatever_is_wrong_the_answer_is_the_same(desk: Desk) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from khata.billing.models import Bill, BillPart, OldBill
-from khata.billing.queries import bill_view
+from khata.billing.models import Bill, BillPart
+from khata.billing.queries import MonthUsed, bill_view, months_used
 from khata.consumers.models import Connection
 from khata.discoms.models import Discom
 from khata.display.bill_text import BillView, LineView, SlabView, line_name
@@ -21,21 +21,12 @@ from khata.display.paper import BILL, OTHER, CompanyPaper, parted, words
 from khata.display.typeset import pdf
 from khata.display.upi import qr_svg, upi_link
 from khata.display.words import rupees_in_words
-from khata.kernel.days import month_number, month_start
 from khata.ledger.models import Posting
 from khata.metering.models import Meter
 
 TEMPLATE = Path(__file__).with_name("bill.typ")
-_SHOWN_MONTHS = 12
-
-
-@dataclass(frozen=True)
-class MonthUse:
-    """What the bill of a month billed, in Wh; None where there is none. `old`: from the system before."""
-
-    month: dt.date
-    energy_wh: int | None
-    old: bool
+_TOLD_SEVERAL = 2  # bills for several months that are told in words beneath the chart
+_MONTHS = 13  # twelve shown, and the one a year before the newest
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class LastPayment:
 
 @dataclass(frozen=True)
 class BillPaper:
-    """All that stands on a printed bill. The months end with the bill's own and begin a year before it: 13."""
+    """All that stands on a printed bill. The months of use end with the one it bills and begin a year before: 13."""
 
     view: BillView
     language: Language
@@ -56,7 +47,7 @@ class BillPaper:
     mobile: str  # masked to the last four digits; empty if there is none
     prepaid: bool
     smart: bool
-    months: tuple[MonthUse, ...]
+    months: tuple[MonthUsed, ...]
     last_payment: LastPayment | None
     reference: str  # of a payment by UPI: another issue of the bill has another
 
@@ -91,7 +82,7 @@ def bill_paper(bill: Bill, *, language: Language, company: CompanyPaper) -> Bill
         mobile=f"******{mobile[-4:]}" if mobile else "",
         prepaid=last.terms.mode == "prepaid",
         smart=Meter.objects.filter(id__in=last.meters, smart=True).exists(),
-        months=_months(bill),
+        months=tuple(months_used(connection_id=connection.id, until=bill.cycle, months=_MONTHS, entry=bill.entry_id)),
         last_payment=_last_payment(bill),
         reference=f"{bill.number}R{bill.revision}",
     )
@@ -117,18 +108,6 @@ def bills_pdf(papers: Sequence[BillPaper]) -> bytes:
 
 
 # -- what is read besides the view -------------------------------------------------------------------------------------
-
-
-def _months(bill: Bill) -> tuple[MonthUse, ...]:
-    """What was issued after this bill is not on it: its entry is younger."""
-    newest = month_number(bill.cycle)
-    months = [month_start(number) for number in range(newest - _SHOWN_MONTHS, newest + 1)]
-    old = OldBill.objects.filter(connection=bill.connection_id, month__in=months).values_list("month", "units_wh")
-    own = Bill.objects.filter(connection=bill.connection_id, cycle__in=months, entry__lte=bill.entry_id)
-    used = {found: MonthUse(found, energy, old=True) for found, energy in old}
-    for cycle, energy in own.order_by("cycle", "revision").values_list("cycle", "energy_wh"):
-        used[cycle] = MonthUse(cycle, energy, old=False)
-    return tuple(used.get(each) or MonthUse(each, None, old=False) for each in months)
 
 
 def _last_payment(bill: Bill) -> LastPayment | None:
@@ -321,14 +300,19 @@ def _chart(paper: BillPaper) -> dict[str, object]:
         for each in shown
     ]
     told = ", ".join(
-        f"{month(each.month, language)} {_whole_units(each.energy_wh)}" for each in shown if each.energy_wh
+        f"{month(each.month, language)} {_whole_units(each.energy_wh)}" for each in shown if each.energy_wh is not None
     )
+    several = [each for each in shown if each.months > 1]
     compared = "" if before.energy_wh is None else _whole_units(before.energy_wh)
     return {
         "bars": bars,
         "alt": _said(BILL["months_alt"], language, values=told),
         "last_year": compared
         and _said(BILL["last_year"], language, month=month(before.month, language), units=compared),
+        "several": " ".join(
+            _said(BILL["for_months"], language, month=month(each.month, language), months=str(each.months))
+            for each in several[-_TOLD_SEVERAL:]
+        ),
         "old": any(each.old for each in shown),
     }
 

@@ -1,5 +1,7 @@
 """Bills and what they were made from. Nothing here is ever updated."""
 
+import datetime
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
@@ -92,6 +94,11 @@ class BillRun(models.Model):
         ]
 
 
+def bill_number(*, cycle: datetime.date, identity: int) -> str:
+    """Bill month and serial: twelve digits, more after ten crore bills."""
+    return f"{cycle:%y%m}{identity:08d}"
+
+
 class Bill(models.Model):
     """One a connection, cycle, kind and revision. `part` is the run's part that made it; `entry` posted it."""
 
@@ -127,8 +134,7 @@ class Bill(models.Model):
 
     @property
     def number(self) -> str:
-        """Bill month and serial: twelve digits, more after ten crore bills."""
-        return f"{self.cycle:%y%m}{self.id:08d}"
+        return bill_number(cycle=self.cycle, identity=self.id)
 
 
 class BillPart(models.Model):

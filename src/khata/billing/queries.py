@@ -14,12 +14,13 @@ from khata.billing.models import Bill, BillPart, BillRun, OldBill, Unissued
 from khata.consumers.models import Connection, OldNumber
 from khata.discoms.models import Discom
 from khata.display.bill_text import BillView, LineView, ReadingView, SlabView, times
+from khata.display.charts import MonthBar
 from khata.display.labels import Language
 from khata.formats.pgcopy import Field
 from khata.jobs.bulk import copy_out, integers
 from khata.kernel.bills import Group, Priced, Segments, price
 from khata.kernel.changes import rate_above
-from khata.kernel.days import day_number, season_days
+from khata.kernel.days import day_number, month_number, month_start, season_days
 from khata.kernel.explain import explain
 from khata.kernel.order import ExcessDemand, Minimum, PerLoad, Ref, SlabsTelescopic, SlabSubsidy
 from khata.kernel.quantities import Int64
@@ -178,27 +179,55 @@ def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
 
 @dataclass(frozen=True)
 class MonthUsed:
-    """What was used in a month (its first day), as it was billed; by the company's own system where `old`."""
+    """The month of use (its first day) that a bill month billed, and its Wh: None where there was no bill.
+
+    `months`: how many the bill is for; it stands at the last of them, and those before have no bill. `old`: from the
+    company's own system of before.
+    """
 
     month: dt.date
-    energy_wh: int
-    amount_paise: int
+    energy_wh: int | None
+    months: int
     old: bool
 
 
-def months_used(*, connection_id: int, since: dt.date) -> list[MonthUsed]:
-    """The months used and billed since a day, in order: a bill month bills the calendar month before it."""
-    query = """
-        select (b.cycle - interval '1 month')::date as used, b.energy_wh, b.payable_paise, false
-        from (select distinct on (cycle, kind) * from billing_bill where connection_id = %(id)s and cycle > %(since)s
-              order by cycle, kind, revision desc) b
-        union all
-        select (o.month - interval '1 month')::date, o.units_wh, o.amount_paise, true
-        from billing_oldbill o where o.connection_id = %(id)s and o.month > %(since)s
-        order by used"""
+# Ours before the old one, and the newest issue. A month is counted as thirty days, as a bill for several does.
+_MONTHS_USED = """
+    select distinct on (cycle) cycle, energy_wh, greatest(1, (2 * days + 30) / 60), old
+    from (select cycle, energy_wh, period_end - period_start as days, false as old, revision
+          from billing_bill where connection_id = %(connection)s and cycle between %(first)s and %(until)s
+              and kind = 'regular' and (%(entry)s::bigint is null or entry_id <= %(entry)s::bigint)
+          union all
+          select month, units_wh, 30, true, 0
+          from billing_oldbill where connection_id = %(connection)s and month between %(first)s and %(until)s) b
+    order by cycle, old, revision desc"""
+
+
+def months_used(*, connection_id: int, until: dt.date, months: int, entry: int | None = None) -> list[MonthUsed]:
+    """What the last bill months up to `until` billed, a place for each, in order.
+
+    A bill month bills the calendar month before it, and is named here by that one. With `entry` only bills that stood
+    in the books by then, so that a paper stays as it was printed.
+    """
+    newest = month_number(until)
+    cycles = [month_start(number) for number in range(newest - months + 1, newest + 1)]
+    asked: dict[str, int | dt.date | None] = {
+        "connection": connection_id,
+        "first": cycles[0],
+        "until": cycles[-1],
+        "entry": entry,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(query, {"id": connection_id, "since": since})
-        return [MonthUsed(*row) for row in cursor.fetchall()]
+        cursor.execute(_MONTHS_USED, asked)
+        found = {cycle: billed for cycle, *billed in cursor.fetchall()}
+    return [MonthUsed(month_start(month_number(each) - 1), *found.get(each, (None, 1, False))) for each in cycles]
+
+
+def bars_of(months: Sequence[MonthUsed]) -> list[MonthBar]:
+    """Months as a chart draws them, from the first that has a bill on."""
+    billed = [at for at, month in enumerate(months) if month.energy_wh is not None]
+    shown = months[billed[0] :] if billed else ()
+    return [MonthBar(month.month, month.energy_wh, partial=False, months=month.months) for month in shown]
 
 
 def latest_bill(*, connection_id: int) -> Bill | None:
@@ -210,11 +239,12 @@ def bills_listed(*, connection_id: int, limit: int) -> list[Bill]:
     return list(Bill.objects.filter(connection_id=connection_id).order_by("-cycle", "-revision")[:limit])
 
 
-def bills_to_print(*, division: int, cycle: dt.date) -> list[Bill]:
-    """Of each connection of a division and kind of bill the newest issue of a month, in the order of their numbers."""
+def bills_to_print(*, division: int, cycle: dt.date) -> Iterator[int]:
+    """Ids of the newest issue for each connection of a division and kind of bill, in the order of their numbers."""
     same = {"connection": OuterRef("connection"), "cycle": OuterRef("cycle"), "kind": OuterRef("kind")}
     newer = Bill.objects.filter(**same, revision__gt=OuterRef("revision"))
-    return list(Bill.objects.filter(cycle=cycle, connection__division=division).exclude(Exists(newer)).order_by("id"))
+    found = Bill.objects.filter(cycle=cycle, connection__division=division).exclude(Exists(newer)).order_by("id")
+    return found.values_list("id", flat=True).iterator()
 
 
 def old_bills_of(*, connection_id: int, limit: int) -> list[OldBill]:

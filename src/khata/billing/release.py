@@ -16,13 +16,25 @@ from django.db import connection, transaction
 from khata.audit.operations import record
 from khata.billing.models import LONGEST_REASON, SHORTEST_REASON, Approval, BillRun, Decision, Unissued
 from khata.billing.operations import alone, close_run, policy_on, work_runs
-from khata.billing.rules import HOLD_WORDS, LASTING, Words, lifts, needs_checker, stake_paise, unreleasable
+from khata.billing.rules import (
+    FIGURE,
+    HOLD_WORDS,
+    LASTING,
+    TOO_DEAR,
+    Words,
+    lifts,
+    needs_checker,
+    stake_paise,
+    unreleasable,
+)
 from khata.discoms.models import Discom, Staff
 from khata.jobs.models import Run
 from khata.jobs.operations import commit_without_waiting, plan
 
 Shown = TypeVar("Shown", "RunRow", "HeldRow")
+MOST_RUNS = 500  # more divisions than any company has
 State = Literal["waiting", "second person", "being made", "issued", "kept"]
+Order = Literal["oldest", "largest"]
 
 
 class ReleaseError(Exception):
@@ -49,7 +61,7 @@ class RunRow:
 
 
 def runs_of(*, cycle: dt.date | None) -> list[RunRow]:
-    """The runs of a bill month (None: the newest) that the scope may see, by division."""
+    """The runs of a bill month (None: the newest) that the scope may see, by division: at most `MOST_RUNS`."""
     if cycle is None:
         newest = BillRun.objects.filter(decision=None).order_by("-cycle").first()
         if newest is None:
@@ -63,8 +75,8 @@ def runs_of(*, cycle: dt.date | None) -> list[RunRow]:
                  and (y.equation->>'issued')::int > 0)
         from billing_billrun r join discoms_office o on o.id = r.division_id
         left join jobs_runclosed x on x.run_id = r.run_id
-        where r.cycle = %s and r.decision_id is null order by r.division_id"""
-    return [_read(RunRow, row, "equation") for row in _rows(query, [cycle])]
+        where r.cycle = %s and r.decision_id is null order by r.division_id limit %s"""
+    return [_read(RunRow, row, "equation") for row in _rows(query, [cycle, MOST_RUNS])]
 
 
 @dataclass(frozen=True)
@@ -152,9 +164,25 @@ _SHOWN = f"""
         d.reason, d.amount_paise, a.verdict, a.staff_id, a.approved_at, a.reason {_HELD}"""
 
 
-def held(*, states: Sequence[State], limit: int, offset: int) -> list[HeldRow]:
-    """Held bills of the scope's divisions in these states: by month, then division and account number."""
-    query = f"{_SHOWN} and s.state = any(%s) order by u.cycle, c.division_id, c.account_number limit %s offset %s"
+# The same sum as rules.stake_paise, so that the largest of all are found and not the largest of the oldest.
+_STAKE = f"""
+    case when u.reason = '{TOO_DEAR.code}' then (u.evidence->>'assessed_paise')::numeric
+         when u.reason in ({", ".join(f"'{code}'" for code in FIGURE)}) then (u.evidence->>'load_w')::numeric
+            * (select p.hold_paise_per_kw from billing_billingpolicy p
+               where p.discom_id = c.discom_id and p.from_date <= u.cycle order by p.from_date desc limit 1) / 1000
+    end"""
+_ORDERS: dict[Order, str] = {
+    "oldest": "u.cycle, c.division_id, c.account_number",
+    "largest": f"{_STAKE} desc nulls last, u.cycle, c.division_id, c.account_number",
+}
+
+
+def held(*, states: Sequence[State], limit: int, offset: int, order: Order = "oldest") -> list[HeldRow]:
+    """Held bills of the scope's divisions in these states.
+
+    "oldest": by month, then division and account number. "largest": first what a release could bill the most of.
+    """
+    query = f"{_SHOWN} and s.state = any(%s) order by {_ORDERS[order]} limit %s offset %s"
     return [_read(HeldRow, row, "evidence") for row in _rows(query, [list(states), limit, offset])]
 
 
@@ -194,6 +222,8 @@ def decide(
     A kept bill, or one whose release was refused, may be decided again. Raises ReleaseError.
     """
     row = _locked(unissued.part_id, unissued.connection_id)
+    if row.state == "kept" and verdict == "keep" and row.decided_by == staff.pk and row.decision:
+        return Decision.objects.get(id=row.decision)  # pressed twice
     if row.state not in ("waiting", "kept"):
         raise ReleaseError(f"This bill is decided already ({row.state}). Look at it again.")
     stake, second = None, False
@@ -307,18 +337,34 @@ def _begun(discom: Discom) -> list[Run]:
     return [each.run for each in found.select_related("run").order_by("run_id")]
 
 
+# Decisions that may be in effect, by what stands beside them: each look is one in an index, and all that were made,
+# refused or overtaken are gone before the rows are read in full.
+_MAY_BE_IN_EFFECT = """
+    select d.id, d.part_id, d.connection_id from billing_decision d
+    where d.verdict = 'release'
+        and not exists (select from billing_billrun r where r.decision_id = d.id)
+        and not exists (select from billing_approval a where a.decision_id = d.id and a.verdict = 'refuse')
+        and (not d.needs_checker or exists (select from billing_approval a where a.decision_id = d.id))
+        and not exists (select from billing_decision later where later.connection_id = d.connection_id
+                        and later.part_id = d.part_id and later.id > d.id)
+        and exists (select from consumers_connection c where c.id = d.connection_id and c.discom_id = %s)
+        and not exists (select from billing_unissued u join billing_bill b on b.connection_id = u.connection_id
+                            and b.cycle >= u.cycle and b.kind = 'regular'
+                        where u.part_id = d.part_id and u.connection_id = d.connection_id)
+    order by d.id"""
+
+
 def _in_effect(discom: Discom) -> list[tuple[Decision, HeldRow]]:
     """Releases for which no run is planned yet, each with the row that it is about.
 
     What a decision says of its own need of a second person is not believed: the web wrote it.
     """
-    asked = Decision.objects.filter(verdict="release", connection__discom=discom, billrun=None)
     found = []
-    for decision in asked.order_by("id"):
-        row = held_one(part=decision.part_id, connection=decision.connection_id)
-        if row is not None and row.decision == decision.id and row.state == "being made":
+    for decision, part, about in _rows(_MAY_BE_IN_EFFECT, [discom.id]):
+        row = held_one(part=part, connection=about)
+        if row is not None and row.decision == decision and row.state == "being made":
             agreed = row.approval == "approve" or not _weigh(row)[1]
-            found += [(decision, row)] if agreed and row.releasable else []
+            found += [(Decision.objects.get(id=decision), row)] if agreed and row.releasable else []
     return found
 
 

@@ -127,13 +127,13 @@ HOLD_WORDS = {
 
 # A release lifts the one rule that held the bill, up to the figure that the officer saw. What is above it, or what
 # another rule finds then, is held again with figures of its own.
-_FIGURE = {TOO_DEAR.code: "assessed_paise", TOO_MUCH.code: "energy_wh", TOO_HIGH.code: "demand_w"}
+FIGURE = {TOO_DEAR.code: "assessed_paise", TOO_MUCH.code: "energy_wh", TOO_HIGH.code: "demand_w"}
 PRICEABLE_WH = 10**12  # a hundred crore units: beyond it nothing is priced, whoever agrees
 
 
 def lifts(*, reason: str, evidence: Mapping[str, int]) -> dict[str, int]:
     """What the release of a held bill lifts: code of the rule → up to which figure. Nothing for EARLIER-HOLD."""
-    return {reason: int(evidence[_FIGURE[reason]])} if reason in _FIGURE else {}
+    return {reason: int(evidence[FIGURE[reason]])} if reason in FIGURE else {}
 
 
 def stake_paise(*, reason: str, evidence: Mapping[str, int], hold_paise_per_kw: int) -> int | None:
@@ -143,7 +143,7 @@ def stake_paise(*, reason: str, evidence: Mapping[str, int], hold_paise_per_kw: 
     """
     if reason == TOO_DEAR.code:
         return int(evidence["assessed_paise"])
-    return int(evidence["load_w"]) * hold_paise_per_kw // _W_PER_KW if reason in _FIGURE else None
+    return int(evidence["load_w"]) * hold_paise_per_kw // _W_PER_KW if reason in FIGURE else None
 
 
 def needs_checker(*, stake_paise: int | None, release_alone_paise: int) -> bool:
@@ -154,7 +154,7 @@ def unreleasable(*, reason: str, evidence: Mapping[str, int], earlier_held: bool
     """Nothing could be billed now: a figure is missing or impossible, or an earlier month must be decided first."""
     if reason == EARLIER_HOLD.code:
         return earlier_held
-    return reason not in _FIGURE or int(evidence.get("energy_wh", 0)) > PRICEABLE_WH
+    return reason not in FIGURE or int(evidence.get("energy_wh", 0)) > PRICEABLE_WH
 
 
 def drawable_wh(*, load_w: Int64, days: Int64, policy: Policy) -> Int64:

@@ -21,9 +21,11 @@ def business_date() -> dt.date:
 
 def now() -> dt.datetime:
     """This instant in UTC: KHATA_NOW, else the real time of day on the business date."""
-    today, moment = business_date(), _moment()
-    clock = dt.datetime.now(INDIA).timetz()
-    return (moment or dt.datetime.combine(today, clock)).astimezone(dt.UTC)
+    real, moment = dt.datetime.now(INDIA), _moment()  # one look at the clock: midnight may pass between two
+    if _today():
+        today = business_date()
+        moment = moment or dt.datetime.combine(today, real.timetz())
+    return (moment or real).astimezone(dt.UTC)
 
 
 def _today() -> dt.date | None:

@@ -1,4 +1,4 @@
-"""`khata ledger verify | sums`: whether the books are in order, and what stands on each head."""
+"""`khata ledger verify | sums`: whether books and counters' serials are in order, and what stands on heads."""
 
 import argparse
 import itertools
@@ -11,6 +11,7 @@ from khata.discoms.queries import UnknownOfficeError, discom_named
 from khata.display.labels import LANGUAGES, Label
 from khata.display.money import rupees
 from khata.ledger.queries import HeadSum, first_offence, head_sums
+from khata.payments.queries import missing_serials
 
 _TOTAL = Label("योग", "Total")
 _NONE = Label("अभी कोई बही नहीं खुली है", "no books are open yet")
@@ -31,14 +32,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    offence = first_offence()
+    offence = first_offence() or _gap()
     if args.json:
         sys.stdout.write(json.dumps({"ok": offence is None, "offence": offence}, ensure_ascii=False) + "\n")
     elif offence:
         sys.stdout.write(f"The books are not in order: {offence}.\n")
     else:
-        sys.stdout.write("The books are in order: every entry sums to zero, every balance agrees with its postings.\n")
+        sys.stdout.write(
+            "The books are in order: every entry sums to zero, every balance agrees with its postings.\n"
+            "The counters are in order: no counter's serials have a gap.\n"
+        )
     return 1 if offence else 0
+
+
+def _gap() -> str | None:
+    missing = missing_serials(limit=1)
+    return f"receipt {missing[0]} is missing, and later ones of its counter are there" if missing else None
 
 
 def _sums(args: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "bench": Command("khata.commands.bench", "a table of speeds and ratios, measured in one run", database=False),
     "bill": Command("khata.commands.bill", "run the bills of a cycle, show, replay or digest them"),
+    "counter": Command("khata.commands.counter", "counters for cash: add one, set their limit, list them"),
     "database": Command("khata.commands.database", "make or renew the tables"),
     "demo": Command("khata.commands.demo", "a small Kanpur: real consumption, bills, books"),
     "ledger": Command("khata.commands.ledger", "verify the books, and the sum of each head"),

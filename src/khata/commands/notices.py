@@ -89,6 +89,9 @@ def _until_none_waits(backend: Backend) -> dict[str, int]:
 
 def backend_of(args: argparse.Namespace) -> Backend:
     """How messages leave, as the arguments name it."""
+    if args.backend is None:
+        next_step = "Name http (KHATA_SMS_URL), file or console; what they take counts as sent"
+        raise CommandError("it is not said how messages leave", "--backend", next_step)
     if (args.backend == "file") != (args.file is not None):
         raise CommandError("--file belongs to --backend file, and it to that", "notices send", "Give both, or neither")
     if args.backend == "console":

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from khata.billing.models import bill_number
 from khata.billing.queries import bills_to_print
 from khata.commands.errors import CommandError
-from khata.commands.print_worker import PrintFile, begin, make, printed
+from khata.commands.print_worker import PrintFile, begin, clear, make, printed
 from khata.commands.steps import Steps
 from khata.discoms.queries import UnknownOfficeError, discom_named, division_named, divisions
 from khata.display.labels import LANGUAGES
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 def _alone_in(folder: Path) -> Iterator[None]:
     """Two at once would print everything twice. The system gives the lock back, whatever becomes of the process."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # names and addresses: for its owner alone
         lock = (folder / ".lock").open("w")
     except OSError as error:
         raise CommandError(error.strerror or str(error), str(folder), "Name a folder that can be written") from None
@@ -89,8 +90,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
             raise CommandError(
                 "another process prints into this folder", str(folder), "Wait until it is done"
             ) from None
-        for draft in folder.glob(".*.part"):
-            draft.unlink()  # of a process that was killed
+        clear(folder)
         yield
 
 
@@ -99,14 +99,15 @@ def _planned(offices: Iterable[int], folder: Path, args: argparse.Namespace) -> 
     counts, files, there = Counts(), [], printed(folder)
     language = None if args.language == OWN else args.language
     for office in offices:
-        bills = bills_to_print(division=office, cycle=args.cycle)
-        missing = [bill for bill in bills if bill.number not in there]
-        counts.expected += len(bills)
-        counts.there += len(bills) - len(missing)
+        missing = []
+        for bill in bills_to_print(division=office, cycle=args.cycle):
+            counts.expected += 1
+            if bill_number(cycle=args.cycle, identity=bill) in there:
+                counts.there += 1
+            else:
+                missing.append(bill)
         for start in range(0, len(missing), args.per_file):
-            some = missing[start : start + args.per_file]
-            path = folder / f"{office}-{some[0].number}.pdf"
-            files.append(PrintFile(path, tuple(bill.id for bill in some), language))
+            files.append(PrintFile(folder, office, tuple(missing[start : start + args.per_file]), language))
     return counts, files
 
 
@@ -133,7 +134,7 @@ def _count(ended: Future[tuple[int, list[str]]], file: PrintFile, counts: Counts
     except BrokenProcessPool:
         made, troubles = 0, ["a process was killed; perhaps there was too little memory"]
     except Exception as trouble:
-        made, troubles = 0, [f"file {file.path.name}: {type(trouble).__name__}"]
+        made, troubles = 0, [f"a file of {len(file.bills)} bills: {type(trouble).__name__}"]
     counts.made += made
     counts.failed += len(file.bills) - made
     counts.troubles += troubles

@@ -4,18 +4,21 @@ Django before any of its models is imported: so this module imports none at its 
 import csv
 import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_OURS = re.compile(r"[0-9]+-[0-9]{12,}")  # office and first bill
 LIST = ".csv"  # beside each file: which bill is on which page. Written last, it says that the file is whole
 
 
 @dataclass(frozen=True)
 class PrintFile:
-    """Some bills of one company for one file. `language` None: each in its consumer's own."""
+    """Some bills of one office for one file of a folder. `language` None: each in its consumer's own."""
 
-    path: Path
+    folder: Path
+    office: int
     bills: tuple[int, ...]
     language: str | None
 
@@ -31,7 +34,8 @@ def begin() -> None:
 def make(task: PrintFile) -> tuple[int, list[str]]:
     """Make one file and its list; returns how many bills are in it, and what went wrong with each of the others.
 
-    A bill that cannot be shown is left out, so that the others are printed.
+    A bill that cannot be shown is left out, so that the others are printed. The file is named after the first that is
+    in it: a later file with those left out never takes the name of this one.
     """
     # lazy: Django is set up by now
     from khata.billing.documents import bill_paper, bills_pdf, company_paper  # noqa: PLC0415
@@ -49,9 +53,20 @@ def make(task: PrintFile) -> tuple[int, list[str]]:
             troubles.append(f"bill {bill.number}: {type(trouble).__name__}")
     if papers:
         numbers = [paper.view.bill_number for paper in papers]
-        _write(task.path, bills_pdf(papers))
-        _write(task.path.with_suffix(LIST), _listed(numbers))
+        path = task.folder / f"{task.office}-{numbers[0]}.pdf"
+        _write(path, bills_pdf(papers))
+        _write(path.with_suffix(LIST), _listed(numbers))
     return len(papers), troubles
+
+
+def clear(folder: Path) -> None:
+    """Remove what a killed process left: drafts, and files without a list, whose bills would be printed twice."""
+    for draft in folder.glob(".*.part"):
+        draft.unlink()
+    for one, other in ((".pdf", LIST), (LIST, ".pdf")):
+        for path in folder.glob(f"*{one}"):
+            if _OURS.fullmatch(path.stem) and not path.with_suffix(other).is_file():
+                path.unlink()
 
 
 def printed(folder: Path) -> set[str]:
@@ -76,7 +91,7 @@ def _write(path: Path, content: bytes) -> None:
     """Whole or not at all, and on the disk before it has its name."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with draft.open("xb") as file:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,14 +1,13 @@
 """`khata serve`: the pages, by granian, as the role that row-level security binds; and the work behind them."""
 
 import argparse
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -85,13 +84,15 @@ def _await(host: str, port: int, pages: "subprocess.Popen[bytes]") -> None:
     while time.monotonic() - began < _PATIENCE_SECONDS:
         if pages.poll() is not None:
             break
+        asked = http.client.HTTPConnection(host, port, timeout=2)
         try:
-            with urllib.request.urlopen(f"http://{host}:{port}/alive/", timeout=2):
-                return
-        except urllib.error.HTTPError:
-            return  # it answers; https may be demanded
-        except OSError:
+            asked.request("GET", "/alive/")
+            asked.getresponse()
+            return  # it answers, if only that https is demanded
+        except (OSError, http.client.HTTPException):
             time.sleep(0.1)
+        finally:
+            asked.close()
     raise CommandError("the pages do not answer", "serve", "See what the server says above")
 
 

@@ -21,7 +21,7 @@ _CHECKS = {
     "ladder": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-logo"],
 }
 _PYTEST = ["-m", "pytest"]
-_EVERYTHING = ["-n", "2"]
+_EVERYTHING = ["-n", "2", "--dist", "loadgroup"]  # what is marked as one group shares a worker
 _PROGRAMS = ("pytest", "xdist", "ruff", "mypy", "importlinter")
 
 

@@ -19,10 +19,11 @@ from khata.commands import clock
 from khata.commands.notices import add_backend_arguments, backend_of
 from khata.consumers.operations import queue_codes
 from khata.discoms.models import Discom
+from khata.discoms.operations import forget_tries
 from khata.notices.backends import Backend
 from khata.notices.operations import send_queued
 
-EVERY_SECONDS = 0.5
+EVERY_SECONDS = 1
 AT_ONCE = 50  # messages in a round: codes go first in each, and must not wait long
 _SESSIONS_EVERY_SECONDS = 3600
 
@@ -60,6 +61,7 @@ def work(*, backend: Backend, once: bool, tell: Tell, stopped: Callable[[], bool
                     told[name] = said
         if time.monotonic() - cleared > _SESSIONS_EVERY_SECONDS or not cleared:
             call_command("clearsessions")
+            forget_tries(now=_now())
             cleared = time.monotonic()
         if once or stopped():
             return

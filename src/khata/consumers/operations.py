@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from django.db import connection, transaction
 from django.db import connection as session
-from django.db import transaction
-from django.db.models import F
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from khata.consumers.models import Connection, SignIn
@@ -133,15 +132,13 @@ def ask_code(*, mobile: str, address: str, now: dt.datetime, key: str) -> uuid.U
     # Of a mobile that asks too often the answer stays the same, but nothing is sent.
     silent = not _within(f"code-mobile:{mobile}", CODES_PER_MOBILE, now, key)
     many = tries(key=_hashed("code-failed", FAILURES_IN_TOTAL[1], key), seconds=FAILURES_IN_TOTAL[1], now=now)
-    asked = SignIn.objects.create(
-        id=uuid.uuid4(),
-        mobile_key=mobile,
-        nonce=secrets.token_hex(16),
-        digits=MORE_DIGITS if many >= FAILURES_IN_TOTAL[0] else CODE_DIGITS,
-        asked_at=now,
-        queued=silent,
-    )
-    return asked.id
+    asked, digits = uuid.uuid4(), MORE_DIGITS if many >= FAILURES_IN_TOTAL[0] else CODE_DIGITS
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select khata.note_sign_in(%s, %s, %s, %s::smallint, %s, %s)",
+            (asked, mobile, secrets.token_hex(16), digits, now, silent),
+        )
+    return asked
 
 
 def check_code(
@@ -153,16 +150,19 @@ def check_code(
     """
     if not _within(f"check-address:{address}", CHECKS_PER_ADDRESS, now, key):
         return None
-    with transaction.atomic():
-        asked = SignIn.objects.select_for_update(of=("self",)).filter(id=sign_in).first()
-        if asked is None or asked.used or asked.tries >= CODE_TRIES:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # This look counts as a try and holds the row, so that two at once are two tries.
+        cursor.execute("select * from khata.try_sign_in(%s)", [sign_in])
+        row = cursor.fetchone()
+        if row is None:
             return None
-        if (now - asked.asked_at).total_seconds() > CODE_SECONDS:
+        mobile, nonce, digits, asked_at, tried, used = row
+        if used or tried >= CODE_TRIES or (now - asked_at).total_seconds() > CODE_SECONDS:
             return None
-        right = constant_time_compare(typed, sign_in_code(asked.nonce, key.encode(), digits=asked.digits))
-        found = connections_of_mobile(asked.mobile_key) if right else []
-        SignIn.objects.filter(id=asked.id).update(tries=F("tries") + 1, used=bool(found))
+        right = constant_time_compare(typed, sign_in_code(nonce, key.encode(), digits=digits))
+        found = connections_of_mobile(mobile) if right else []
         if found:
+            cursor.execute("select khata.use_sign_in(%s)", [sign_in])
             return found
         _within("code-failed", (FAILURES_IN_TOTAL,), now, key)
         return None

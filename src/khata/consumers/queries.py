@@ -9,7 +9,6 @@ from django.db import connection as session
 
 from khata.consumers.models import OldNumber, Terms
 from khata.consumers.rules import address_part, mobile_key, name_key
-from khata.display.bill_text import masked_name
 from khata.formats.text import FormatError, account_number_text
 from khata.jobs.bulk import integers, last_of_day
 from khata.kernel.quantities import Int64
@@ -120,10 +119,7 @@ def payers(*, connections: Sequence[int], today: dt.date) -> dict[int, Payer]:
     with session.cursor() as cursor:
         cursor.execute(query, [list(connections), today])
         rows = cursor.fetchall()
-    return {
-        row[0]: Payer(*(*row[:7], masked_name(row[7]), address_part(row[8]), *row[9:]))  # as the fields stand
-        for row in rows
-    }
+    return {row[0]: Payer(*(*row[:8], address_part(row[8]), *row[9:])) for row in rows}  # as the fields stand
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 
 class Discom(models.Model):
@@ -12,7 +13,9 @@ class Discom(models.Model):
     name_en = models.TextField()
     name_hi = models.TextField()
     key_colour = models.TextField(default="1f1d4e", help_text="of its pages and bills: six hexadecimal digits")
-    emblem = models.TextField(default="khata/emblem.svg", help_text="its file among the static files, see docs/pages.md")
+    emblem = models.TextField(
+        default="khata/emblem.svg", help_text="its file among the static files, see docs/pages.md"
+    )
     phone = models.TextField(default="1912")
     email = models.TextField(default="", blank=True)
     place_en = models.TextField(default="", blank=True, help_text="where its head office stands")
@@ -87,3 +90,17 @@ class Limit(models.Model):
     key = models.TextField()
     since = models.DateTimeField()
     count = models.IntegerField()
+
+
+class SecondFactor(TOTPDevice):  # type: ignore[misc]  # the framework tells no types
+    """A person's TOTP device. Whoever uses it writes down only that and when: never its key, nor whose it is."""
+
+    _USE = ("drift", "last_t", "last_used_at", "throttling_failure_timestamp", "throttling_failure_count")
+
+    class Meta:
+        proxy = True
+
+    def save(self, **options: object) -> None:
+        if not self._state.adding:
+            options["update_fields"] = self._USE
+        super().save(**options)

@@ -7,10 +7,10 @@ from pathlib import Path
 import yaml
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection, transaction
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from khata.audit.operations import record
-from khata.discoms.models import Discom, Office, Post, Staff
+from khata.discoms.models import Discom, Limit, Office, Post, SecondFactor, Staff
+from khata.discoms.queries import posts_of
 from khata.discoms.rules import ROLES, stretch
 
 COMPANIES = Path(__file__).with_name("companies.yaml")
@@ -56,14 +56,14 @@ class StaffError(ValueError):
 @transaction.atomic
 def hire(
     *, login: str, name: str, password: str, role: str, office: Office, from_date: dt.date, now: dt.datetime, actor: str
-) -> tuple[Staff, TOTPDevice]:
+) -> tuple[Staff, SecondFactor]:
     """A person with a post and a second factor; its secret is in the device's `config_url`, shown once."""
     if Staff.objects.filter(login=login).exists():
         raise StaffError(f"the login {login!r} is taken. Choose another.")
     staff = Staff(login=login, name=name)
     staff.set_password(password)
     staff.save()
-    device = TOTPDevice.objects.create(user=staff, name=login, confirmed=True)
+    device = SecondFactor.objects.create(user=staff, name=login, confirmed=True)
     appoint(staff=staff, role=role, office=office, from_date=from_date, ended=False, now=now, actor=actor)
     return staff, device
 
@@ -91,15 +91,23 @@ def _nobodys_password() -> str:
 
 
 @transaction.atomic
-def let_in(*, login: str, password: str, code: str) -> Staff | None:
-    """The person whose login, password and current code these are, else None, whatever of the three was wrong.
+def let_in(*, login: str, password: str, code: str, today: dt.date) -> Staff | None:
+    """The person whose login, password and current code these are and who holds a post today, else None, whatever of
+    these was wrong.
 
-    A code is good once. The device's own throttle slows down whoever tries codes.
+    A code is good once, also for two who come at once. The device's own throttle slows down whoever tries codes. What
+    was tried at a login that exists is written down.
     """
     staff = Staff.objects.filter(login=login, active=True).first()
     fits = check_password(password, staff.password if staff else _nobodys_password())
-    device = TOTPDevice.objects.filter(user=staff, confirmed=True).first() if staff else None
-    if not (fits and staff and device and device.verify_is_allowed()[0] and device.verify_token(code)):
+    if staff is None:
+        return None
+    # Held until the transaction ends: whoever comes second sees the code as used.
+    device = SecondFactor.objects.select_for_update().filter(user=staff, confirmed=True).order_by("id").first()
+    proven = fits and device is not None and device.verify_is_allowed()[0] and device.verify_token(code)
+    if not proven or not posts_of(staff=staff.id, today=today):
+        # Not by this person, for all we know.
+        record(actor="anyone", action="discoms.sign-in-refused", object=f"discoms:staff:{staff.id}")
         return None
     record(actor=f"staff:{staff.id}", action="discoms.sign-in", object=f"discoms:staff:{staff.id}")
     return staff
@@ -121,3 +129,8 @@ def within(*, key: str, most: int, seconds: int, now: dt.datetime) -> bool:
         cursor.execute(statement, [key, since])
         row = cursor.fetchone()
     return bool(row and row[0] <= most)
+
+
+def forget_tries(*, now: dt.datetime) -> None:
+    """Throw away counts of stretches that are long over; for workers."""
+    Limit.objects.filter(since__lt=now - dt.timedelta(days=2)).delete()

@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+from django.db.models import OuterRef, Subquery
+
 from khata.discoms.models import Discom, Limit, Office, Post
 from khata.discoms.rules import Held, sees, stretch
 
@@ -45,19 +47,20 @@ def office_named(discom: Discom, name: str) -> Office:
 
 def posts_of(*, staff: int, today: dt.date) -> list[Held]:
     """The posts that a person holds on a day, by id; of the rows for an office and role the latest counts."""
-    rows = Post.objects.filter(staff_id=staff, from_date__lte=today).select_related("office__discom")
-    latest: dict[tuple[int, str], Post] = {}
+    company = Office.objects.filter(discom=OuterRef("office__discom"), kind=Office.Kind.COMPANY)
+    rows = Post.objects.filter(staff_id=staff, from_date__lte=today).select_related("office")
+    rows = rows.annotate(company=Subquery(company.values("id")[:1]), company_last=Subquery(company.values("last")[:1]))
+    latest = {}
     for post in rows.order_by("from_date", "revision"):
         latest[post.office_id, post.role] = post
     held = []
     for post in sorted((post for post in latest.values() if not post.ended), key=lambda post: post.id):
-        company = Office.objects.get(discom=post.office.discom, kind=Office.Kind.COMPANY)
         seen = sees(
             role=post.role,
             office=post.office_id,
             office_last=post.office.last,
-            company=company.id,
-            company_last=company.last,
+            company=post.company,
+            company_last=post.company_last,
         )
         held.append(Held(post.id, post.role, post.office_id, *seen))
     return held

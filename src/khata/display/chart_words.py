@@ -1,7 +1,7 @@
 """What the charts say in words and numbers, their sentence and their tables; `charts` draws the same."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -9,6 +9,7 @@ from khata.display.bill_text import SlabView
 from khata.display.dates import day, day_month, month
 from khata.display.labels import Label, Language, heading
 from khata.display.money import grouped, kwh, rate, scaled
+from khata.kernel.days import year_before
 
 Table: TypeAlias = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 
@@ -29,7 +30,9 @@ WORDS: dict[str, Label] = {
     "hole": Label("रीडिंग नहीं आई", "No reading"),
     "minus": Label("रीडिंग पीछे गई", "Reading went back"),
     "whole": Label("पूरा महीना", "Whole month"),
+    "many_months": Label("{months} महीने का एक बिल", "One bill for {months} months"),
     "partial": Label("महीना अभी बाकी है", "Month not over yet"),
+    "no_bill": Label("बिल नहीं बना", "No bill"),
     "nothing": Label("अभी दिखाने के लिए कोई रीडिंग नहीं है।", "There is nothing to show yet: no reading has come in."),
     "no_slabs": Label("अभी दिखाने के लिए कोई स्लैब नहीं है।", "There is nothing to show yet: no slab has been used."),
     "yesterday": Label("कल", "Yesterday"),
@@ -62,11 +65,27 @@ class DayBar:
 
 @dataclass(frozen=True)
 class MonthBar:
-    """One month's use in Wh; `partial` while the month is not over or not all of it was read."""
+    """One month's use in Wh, None without a bill; `partial` while the month is not over or not all of it was read.
+
+    `months`: how many are in it, where one bill was made for several; it stands at the last of them.
+    """
 
     month: dt.date
-    wh: int
+    wh: int | None
     partial: bool
+    months: int = 1
+
+
+def day_bars(used: Mapping[dt.date, int | None], *, end: dt.date, days: int) -> list[DayBar]:
+    """The last days before `end`, each beside the same day a year before; `used` in Wh holds those of both years."""
+    shown = [end - dt.timedelta(days=back) for back in range(days, 0, -1)]
+    return [DayBar(day, used.get(day), "measured", used.get(year_before(day))) for day in shown]
+
+
+def average_wh(days: Sequence[DayBar]) -> int | None:
+    """Of the days known, to the nearest Wh; None where none is. The one average that pages and sentence say."""
+    known = [d.wh for d in days if d.wh is not None]
+    return nearest(sum(known), len(known)) if known else None
 
 
 def daily_table(days: Sequence[DayBar], *, language: Language) -> Table:
@@ -79,7 +98,7 @@ def daily_table(days: Sequence[DayBar], *, language: Language) -> Table:
 def month_table(months: Sequence[MonthBar], *, language: Language) -> Table:
     """What the monthly chart shows, exactly: its heading and its rows, as plain text still to be escaped."""
     header = (word("month", language), word("units", language), word("how", language))
-    rows = [(month(m.month, language), kwh(m.wh), word("partial" if m.partial else "whole", language)) for m in months]
+    rows = [(month(m.month, language), exact(m.wh), month_kind(m, language)) for m in months]
     return header, rows
 
 
@@ -96,10 +115,9 @@ def daily_sentence(days: Sequence[DayBar], language: Language, *, today: dt.date
     yesterday = today is not None and last.day == today - dt.timedelta(days=1)
     when = word("yesterday", language) if yesterday else word("on_day", language, day=day_month(last.day, language))
     sure = f" ({word('estimated', language).lower()})" if last.quality == "estimated" else ""
-    average = nearest(sum(wh for _, wh in known), len(known))
     said = [
         word("used", language, when=when, units=units(last_wh, language), sure=sure),
-        word("average", language, units=units(average, language), compared=_compared(days, language)),
+        word("average", language, units=units(average_wh(days) or 0, language), compared=_compared(days, language)),
         holes_sentence(len(days) - len(known), language),
     ]
     return " ".join(part for part in said if part)
@@ -140,6 +158,22 @@ def kind(bar: DayBar) -> str:
     if bar.wh is None:
         return "hole"
     return "minus" if bar.wh < 0 else bar.quality
+
+
+def month_kind(bar: MonthBar, language: Language) -> str:
+    if bar.wh is None:
+        return word("no_bill", language)
+    if bar.months > 1:
+        return word("many_months", language, months=str(bar.months))
+    return word("partial" if bar.partial else "whole", language)
+
+
+def month_title(bar: MonthBar, language: Language) -> str:
+    """`जून 2026: 358 यूनिट`, and what there is to say about it."""
+    if bar.wh is None:
+        return f"{month(bar.month, language)}: {month_kind(bar, language)}"
+    more = f" ({month_kind(bar, language)})" if bar.partial or bar.months > 1 else ""
+    return f"{month(bar.month, language)}: {units(bar.wh, language)}{more}"
 
 
 def day_title(bar: DayBar, language: Language) -> str:

@@ -14,14 +14,18 @@ from khata.display.chart_words import (
     DayBar,
     MonthBar,
     Quality,
+    Table,
+    average_wh,
     daily_sentence,
     daily_table,
+    day_bars,
     day_title,
     highest_sentence,
     holes_sentence,
     index_of_highest,
     kind,
     month_table,
+    month_title,
     nearest,
     slab_range,
     slab_rate,
@@ -37,13 +41,16 @@ __all__ = [
     "DayBar",
     "MonthBar",
     "Quality",
+    "average_wh",
     "daily_bars",
     "daily_sentence",
     "daily_table",
+    "day_bars",
     "month_bars",
     "month_table",
     "slab_fill",
     "sparkline",
+    "table_rows",
 ]
 
 MOST_DAYS = 31
@@ -90,18 +97,20 @@ def daily_bars(days: Sequence[DayBar], *, chart_id: str, language: Language) -> 
 
 
 def month_bars(months: Sequence[MonthBar], *, chart_id: str, language: Language) -> str:
-    """12 or 13 months in a row with their numbers, the last one bright, partial ones hatched.
+    """12 or 13 months in a row with their numbers, the last one bright, partial ones hatched, holes where no bill was.
 
     Returns markup. ValueError for more months, or a `chart_id` that cannot be an id.
     """
     _check(chart_id, len(months), MOST_MONTHS)
-    if not months:
+    known = [m.wh for m in months if m.wh is not None]
+    if not known:
         return _nothing("nothing", language)
-    top = max(max(m.wh for m in months), 1)
+    top = max(1, *known)
     slots = max(len(months), FEWEST_SLOTS)
-    longest = max(len(units_text(m.wh)) for m in months)
+    longest = max(len(units_text(wh)) for wh in known)
     best = index_of_highest([m.wh for m in months])
     parts = [_pattern(chart_id, "partial")] if any(m.partial for m in months) else []
+    parts += [_pattern(chart_id, "hole")] if len(known) < len(months) else []
     base = MONTH_TOP + MONTH_HEIGHT
     parts.append(f'<line class="chart-base" x2="100%" y1="{base}" y2="{base}"/>')
     for i, bar in enumerate(months):
@@ -110,11 +119,26 @@ def month_bars(months: Sequence[MonthBar], *, chart_id: str, language: Language)
     first, last = months[0].month, months[-1].month
     span = month(first, language) if first == last else f"{month(first, language)} – {month(last, language)}"
     peak = months[best or 0]
-    said = word("highest", language, when=month(peak.month, language), units=units(peak.wh, language))
+    said = word("highest", language, when=month(peak.month, language), units=units(peak.wh or 0, language))
     css = "chart-plot" + (" chart-dense" if longest > 3 else "") + (" chart-densest" if longest > 5 else "")
     svg = _svg(css, base + 38, chart_id, f"{word('months', language)}, {span}", said, parts)
     keys = [(f"partial-{'now' if months[-1].partial else 'old'}", "partial")] if any(m.partial for m in months) else []
+    keys += [("hole", "no_bill")] if len(known) < len(months) else []
     return _figure("chart-months", svg, keys, language)
+
+
+def table_rows(table: Table) -> str:
+    """Head and body of the table behind a chart. Here, because a template takes as long over it as over the whole page.
+
+    Returns markup.
+    """
+    header, rows = table
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(text)}</td>" for text in rest)}</tr>'
+        for first, *rest in rows
+    )
+    return f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>"
 
 
 def sparkline(values_wh: Sequence[int | None], *, chart_id: str, language: Language, label: str) -> str:
@@ -215,24 +239,25 @@ def _month(
     bar: MonthBar, i: int, count: int, slots: int, top: int, chart_id: str, *, keep: bool, language: Language
 ) -> str:
     base = MONTH_TOP + MONTH_HEIGHT
-    height = max(pixels(bar.wh, top, MONTH_HEIGHT), STUB)
-    last = i == count - 1
-    look = "minus" if bar.wh < 0 else "now" if last else "month"
-    drawn = [_bar(look, "8", "84", base, height)]
-    if bar.partial:
-        drawn.append(_filled(f"{chart_id}-partial", "8", "84", base - height, height))
+    last, crowded = i == count - 1, count >= CROWDED
     strong = " chart-strong" if last else ""
-    crowded = count >= CROWDED
-    number = units_text(bar.wh)
-    some = "" if keep or not crowded else " chart-some"
-    lean = " chart-end" if last and crowded and len(number) > 4 else ""
-    drawn.append(_text(f"chart-number{some}{lean}{strong}", base - height - 5, number, x=_lean(lean)))
+    if bar.wh is None:
+        drawn = [_filled(f"{chart_id}-hole", "8", "84", MONTH_TOP, MONTH_HEIGHT)]
+    else:
+        height = max(pixels(bar.wh, top, MONTH_HEIGHT), STUB)
+        look = "minus" if bar.wh < 0 else "now" if last else "month"
+        drawn = [_bar(look, "8", "84", base, height)]
+        if bar.partial:
+            drawn.append(_filled(f"{chart_id}-partial", "8", "84", base - height, height))
+        number = units_text(bar.wh)
+        some = "" if keep or not crowded else " chart-some"
+        lean = " chart-end" if last and crowded and len(number) > 4 else ""
+        drawn.append(_text(f"chart-number{some}{lean}{strong}", base - height - 5, number, x=_lean(lean)))
     every_other = " chart-mid" if crowded and (count - 1 - i) % 2 else ""
     drawn.append(_text(f"chart-tick{every_other}{strong}", base + 17, axis_month(bar.month, language)))
     if i == 0 or bar.month.month == 1:
         drawn.append(_text("chart-tick", base + 33, str(bar.month.year)))
-    said = f"{month(bar.month, language)}: {units(bar.wh, language)}"
-    return _slot(i, slots, base, f"{said} ({word('partial', language)})" if bar.partial else said, drawn)
+    return _slot(i, slots, base, month_title(bar, language), drawn)
 
 
 def _slab(slab: SlabView, y: int, share: str, language: Language) -> str:

@@ -1,24 +1,30 @@
 """Days and months in Hindi and English, by Babel (Django's own Hindi month names are misspelt)."""
 
 import datetime as dt
+from functools import lru_cache
 
 from babel.dates import format_date
 
 from khata.display.labels import Language
 
 _LOCALES: dict[Language, str] = {"hi": "hi_IN", "en": "en_IN"}
+# A page shows some hundred dates, and all pages of a day the same ones: a year's worth in each form and language.
+_remembered = lru_cache(maxsize=4096)
 
 
+@_remembered
 def day(date: dt.date, language: Language) -> str:
     """`31 मई 2024`, `31 May 2024`."""
     return format_date(date, "d MMMM y", locale=_LOCALES[language])
 
 
+@_remembered
 def month(date: dt.date, language: Language) -> str:
     """`मई 2024`, `May 2024`."""
     return format_date(date, "LLLL y", locale=_LOCALES[language])
 
 
+@_remembered
 def day_month(date: dt.date, language: Language) -> str:
     """A day whose year is clear from what stands around it: `6 सितंबर`, `6 September`."""
     return format_date(date, "d MMMM", locale=_LOCALES[language])
@@ -29,11 +35,13 @@ def axis_day(date: dt.date, language: Language) -> str:
     return f"{date.day} {axis_month(date, language)}"
 
 
+@_remembered
 def axis_month(date: dt.date, language: Language) -> str:
     """Below a bar: `सित`, `Sept`, without the sign of abbreviation (॰), which takes the room of a letter."""
     return format_date(date, "LLL", locale=_LOCALES[language]).rstrip("॰")
 
 
+@_remembered
 def short_day(date: dt.date, language: Language) -> str:
     """`31 मई 24`, `31 May 24`: where there is little room."""
     return format_date(date, "d MMM yy", locale=_LOCALES[language]).replace("॰", "")

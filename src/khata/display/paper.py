@@ -33,18 +33,18 @@ BILL: dict[str, Label] = {
     "bill": Label("बिजली बिल", "Electricity bill"),
     "payable": Label("देय राशि", "Amount payable"),
     "advance": Label("आपका जमा, कुछ नहीं देना है", "Your credit, nothing to pay"),
-    "pay_by": Label("भुगतान की अंतिम तिथि", "Pay by"),
+    "pay_by": Label("आख़िरी तारीख़", "Pay by"),
     "units_billed": Label("खपत", "Units used"),
     "units": Label("यूनिट", "units"),
     "days": Label("दिन", "days"),
-    "new_number": Label("नया खाता नंबर", "New account number"),
-    "number": Label("खाता नंबर", "Account number"),
+    "new_number": Label("नया अकाउंट नंबर", "New account number"),
+    "number": Label("अकाउंट नंबर", "Account number"),
     "old_number": Label("पुराना नंबर", "Old number"),
     "valid_until": Label("{day} तक मान्य", "valid until {day}"),
     "bill_number": Label("बिल नंबर", "Bill number"),
     "bill_date": Label("बिल तिथि", "Bill date"),
     "period": Label("बिल की अवधि", "Billing period"),
-    "division": Label("खण्ड", "Division"),
+    "division": Label("खंड", "Division"),
     "category": Label("श्रेणी", "Category"),
     "supply": Label("आपूर्ति", "Supply type"),
     "prepaid": Label("प्रीपेड", "Prepaid"),
@@ -75,9 +75,10 @@ BILL: dict[str, Label] = {
     "no_payment": Label("अभी कोई भुगतान दर्ज नहीं है", "none recorded yet"),
     "slabs": Label("स्लैब में आपकी खपत", "Your use in each slab"),
     "above": Label("{units} से ऊपर", "above {units}"),
-    "months": Label("बारह महीने", "Twelve months, units"),
-    "months_alt": Label("महीनों के यूनिट: {values}", "Units of the months: {values}"),
-    "last_year": Label("{month} के बिल में {units} यूनिट थे।", "The bill of {month} had {units} units."),
+    "months": Label("खपत के महीने", "Months of use"),
+    "months_alt": Label("खपत के महीने, यूनिट: {values}", "Months of use, units: {values}"),
+    "last_year": Label("{month} में खपत {units} यूनिट थी।", "In {month} you used {units} units."),
+    "for_months": Label("{month}: {months} महीने का एक बिल।", "{month}: one bill for {months} months."),
     "old_system": Label("हल्के: पुराने सिस्टम के बिल", "pale: bills of the old system"),
     "upi": Label("UPI से भरें", "Pay by UPI"),
     "upi_how": Label(
@@ -88,7 +89,7 @@ BILL: dict[str, Label] = {
     "upi_alt": Label("UPI QR कोड: {amount}, {day} तक", "UPI QR code: {amount}, until {day}"),
     "wrong": Label("बिल ठीक नहीं लग रहा?", "Does the bill look wrong?"),
     "wrong_what": Label(
-        "{phone} पर फ़ोन करें या खण्ड कार्यालय में लिखकर दें, और शिकायत का नंबर ज़रूर लें। फिर भी हल न मिले तो विद्युत उपभोक्ता "
+        "{phone} पर फ़ोन करें या खंड कार्यालय में लिखकर दें, और शिकायत का नंबर ज़रूर लें। फिर भी हल न मिले तो विद्युत उपभोक्ता "
         "व्यथा निवारण फ़ोरम में जा सकते हैं।",
         "Call {phone} or write to the division's office, and ask for the complaint number. If that does not help, "
         "you may go to the Consumer Grievance Redressal Forum.",
@@ -101,7 +102,7 @@ BILL: dict[str, Label] = {
     ),
     "cut": Label("बिजली कब कट सकती है", "When supply may be cut"),
     "cut_what": Label(
-        "अंतिम तिथि के बाद भी पहले पूरे 15 दिन का लिखित नोटिस मिलेगा। रात में, रविवार को या छुट्टी के दिन बिजली नहीं काटी जाएगी।",
+        "आख़िरी तारीख़ के बाद भी पहले पूरे 15 दिन का लिखित नोटिस मिलेगा। रात में, रविवार को या छुट्टी के दिन बिजली नहीं काटी जाएगी।",
         "After the last date you first get a written notice of 15 clear days. Supply is never cut at night, "
         "on a Sunday or on a holiday.",
     ),
@@ -126,7 +127,7 @@ RECEIPT: dict[str, Label] = {
     "counter": Label("काउंटर", "Counter"),
     "serial": Label("क्रमांक", "Serial"),
     "name": Label("उपभोक्ता", "Consumer"),
-    "number": Label("खाता नंबर", "Account number"),
+    "number": Label("अकाउंट नंबर", "Account number"),
     "typed": Label("दिया गया नंबर", "Number as given"),
     "mode": Label("भुगतान का तरीका", "Mode"),
     "cash": Label("नकद", "Cash"),

@@ -27,6 +27,21 @@ def month_start(month: int) -> dt.date:
     return dt.date(1970 + month // 12, month % 12 + 1, 1)
 
 
+def year_before(day: dt.date) -> dt.date:
+    """The same day of the year before; of 29 February the 28th."""
+    return day.replace(year=day.year - 1, day=28 if (day.month, day.day) == (2, 29) else day.day)
+
+
+def days_year_before(start: dt.date, end: dt.date) -> tuple[dt.date, dt.date]:
+    """The same days [start, end) a year before. The end goes by its last day, so that 28 February is not lost."""
+    return year_before(start), year_before(end - dt.timedelta(days=1)) + dt.timedelta(days=1)
+
+
+def whole_months(start: dt.date, end: dt.date) -> int:
+    """The number of months of thirty days nearest to the days [start, end), at least one; to show, not to charge."""
+    return max(1, (2 * (end - start).days + 30) // 60)
+
+
 def months_of(days: Int64) -> Int64:
     """Month number of each day number."""
     return _by_table(days, lambda day: day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64))

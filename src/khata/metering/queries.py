@@ -141,13 +141,12 @@ def day_totals(meter: int, start: dt.date, end: dt.date) -> list[ShownDay]:
 
 @dataclass(frozen=True)
 class SeenDay:
-    """A day of a connection, as its consumer or office may see it; quality as in MeterDay."""
+    """A day of a connection, as its consumer or office may see it: what the covering index of MeterDay holds."""
 
     day: dt.date
     total_wh: int | None
     register_wh: int | None
     demand_w: int | None
-    quality: int
 
 
 def days_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[SeenDay]:

@@ -131,14 +131,19 @@ def sign_in_code(nonce: str, key: bytes, digits: int = 6) -> str:
 
 
 def check_code(message: int, key: bytes) -> str:
-    """The short proof that a message with this id is ours: 30 bits of an HMAC, as six signs."""
-    digest = hmac.digest(key, b"message:" + str(message).encode(), hashlib.sha256)
+    """The short proof that a message with this id is ours."""
+    return short_code(b"message", str(message), key)
+
+
+def short_code(purpose: bytes, what: str, key: bytes) -> str:
+    """Six signs that only the holder of the key can make of something: 30 bits of an HMAC. Each purpose has its own."""
+    digest = hmac.digest(key, purpose + b":" + what.encode(), hashlib.sha256)
     bits = int.from_bytes(digest[:4]) >> 2
     return "".join(CHECK_ALPHABET[bits >> (5 * place) & 31] for place in reversed(range(CHECK_LENGTH)))
 
 
 def check_code_typed(text: str) -> str | None:
-    """A check code as somebody reads it off a phone, in any case and script of digits; None if it cannot be one."""
+    """A short code as somebody reads it off a phone or paper, in any case and digits; None if it cannot be one."""
     code = digits(text).upper().translate(_LOOK_ALIKES)
     return code if re.fullmatch(_CHECK_SHAPE, code) else None
 

@@ -24,11 +24,11 @@ class Counter(models.Model):
 
 
 class CounterPolicy(models.Model):
-    """What a company's counters may take, from a day on."""
+    """What a company's counters together may take in cash for one connection on one day, from a day on."""
 
     discom = models.ForeignKey(Discom, models.PROTECT)
     from_date = models.DateField()
-    most_paise = models.BigIntegerField(help_text="the most cash of one receipt")
+    most_paise = models.BigIntegerField(help_text="the most cash for one connection on one day")
     source = models.TextField(help_text="the law or order that says so")
 
     class Meta:

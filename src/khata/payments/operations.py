@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from khata.audit.operations import record
 from khata.consumers.operations import notify
@@ -22,18 +22,21 @@ from khata.ledger.queries import heads, heads_by_company
 from khata.ledger.rules import CASH, CONSUMERS, settlement
 from khata.notices.rules import PAYMENT_TAKEN
 from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed
-from khata.payments.queries import Desk, held_desk, hold, taken_paise, violated
+from khata.payments.queries import Desk, held_desk, hold, taken_on_day, taken_paise, violated
 from khata.payments.rules import (
     COUNTER,
     AmountError,
     CounterBusyError,
+    CounterTakenError,
     DifferenceError,
     NoCounterError,
     NoPolicyError,
     NotThisConnectionError,
+    NotYourShiftError,
     OwesLessError,
     PaymentConflictError,
     PaymentRefusedError,
+    PolicySetError,
     ShiftClosedError,
     ShiftOfAnotherDayError,
     ShiftOfAnotherError,
@@ -41,6 +44,8 @@ from khata.payments.rules import (
     postings,
     receipt_number,
     refuse_amount,
+    refuse_code,
+    refuse_day,
     refuse_typed,
 )
 
@@ -120,7 +125,8 @@ def take_cash(
 
     `reference` is a UUID that the page drew when it was made: sent again, after a double click or a lost answer, it
     gives the receipt that there is. `typed` is kept as it was typed, `matched` is the account number or old number that
-    it led to. Raises a PaymentRefusedError of rules, whose code says which.
+    it led to. The limit for cash is that of a day: all counters of the company count together, for each connection.
+    Raises a PaymentRefusedError of rules, whose code says which.
     """
     try:
         with transaction.atomic():
@@ -201,6 +207,9 @@ def _write(
     )
     # The posting holds the balance until the commit: what is read now is what stands after this payment.
     left = owed(connection=who.connection)
+    # For the same reason nobody else takes cash for this connection now: what the day has brought is all of it.
+    before = taken_on_day(connection=who.connection, company=desk.company, day=desk.business_date)
+    refuse_day(paise=amount_paise, taken_paise=before, most_paise=desk.most_paise or 0)
     if who.closed and left < 0:
         raise OwesLessError(max(left + amount_paise, 0))
     made = Receipt(
@@ -231,6 +240,9 @@ def _write(
 # -- shifts ------------------------------------------------------------------------------------------------------------
 
 
+ONE_OPEN = "KH006"  # as the database refuses a second open shift
+
+
 @transaction.atomic
 def open_shift(*, counter: int, staff: int, opening_paise: int, now: dt.datetime, today: dt.date) -> Shift:
     """Begin a person's shift at a counter. One is open at most, of a counter and of a person."""
@@ -246,9 +258,16 @@ def open_shift(*, counter: int, staff: int, opening_paise: int, now: dt.datetime
         raise StaffBusyError("you have an open shift")
     if opened.filter(counter=place).exists():
         raise CounterBusyError(f"counter {place.code} has an open shift")
-    made = Shift.objects.create(
-        counter=place, staff_id=staff, business_date=today, opened_at=now, opening_paise=opening_paise
-    )
+    try:
+        with transaction.atomic():
+            made = Shift.objects.create(
+                counter=place, staff_id=staff, business_date=today, opened_at=now, opening_paise=opening_paise
+            )
+    except DatabaseError as refused:
+        if getattr(refused.__cause__, "sqlstate", "") != ONE_OPEN:
+            raise
+        # It is at a counter that the present post does not see.
+        raise StaffBusyError("you have an open shift, or the counter has one") from refused
     record(actor=f"staff:{staff}", action="payments.open-shift", object=f"payments:shift:{made.id}")
     return made
 
@@ -279,7 +298,7 @@ def close_shift(*, shift: int, staff: int, declared_paise: int, reason: str, now
     if declared_paise != booked and not why:
         raise DifferenceError("the cash that was counted is not what must be there")
     if desk.staff != staff and not why:
-        raise DifferenceError("this shift is another person's", "Write why you close it")
+        raise NotYourShiftError("this shift is another person's")
     made = ShiftClosed.objects.create(
         shift_id=shift, closed_at=now, declared_paise=declared_paise, booked_paise=booked, reason=why, staff_id=staff
     )
@@ -291,12 +310,30 @@ def close_shift(*, shift: int, staff: int, declared_paise: int, reason: str, now
 # -- counters and what they may take ----------------------------------------------------------------------------------
 
 
-def add_counter(*, office: Office, code: str, name_hi: str, name_en: str) -> Counter:
-    """A counter of an office; one that exists stays as it is."""
+@transaction.atomic
+def add_counter(*, office: Office, code: str, name_hi: str, name_en: str, actor: str = "command") -> Counter:
+    """A counter of an office; one that exists stays as it is. Raises CounterCodeError, CounterTakenError."""
+    refuse_code(code)
     names = {"office": office, "name_hi": name_hi, "name_en": name_en}
-    return Counter.objects.get_or_create(code=code, defaults=names)[0]
+    made, new = Counter.objects.get_or_create(code=code, defaults=names)
+    if made.office_id != office.id:
+        raise CounterTakenError(f"counter {code} is another office's")
+    if new:
+        details = {"code": code, "office": office.id}
+        record(actor=actor, action="payments.add-counter", object=f"payments:counter:{made.id}", details=details)
+    return made
 
 
-def set_counter_policy(*, discom: Discom, from_date: dt.date, most_paise: int, source: str) -> None:
-    """From this day on the company's counters take this much on one receipt; the same day again is refused."""
+@transaction.atomic
+def set_counter_policy(
+    *, discom: Discom, from_date: dt.date, most_paise: int, source: str, actor: str = "command"
+) -> None:
+    """From this day on the company's counters take this much cash for a connection on a day. Raises AmountError,
+    PolicySetError if another limit begins on that day."""
+    if type(most_paise) is not int or most_paise <= 0:
+        raise AmountError("the limit is not above 0", "Give an amount in rupees")
+    if CounterPolicy.objects.filter(discom=discom, from_date=from_date).exists():
+        raise PolicySetError(f"{discom.code} has a limit from {from_date} on already")
     CounterPolicy.objects.create(discom=discom, from_date=from_date, most_paise=most_paise, source=source)
+    details = {"from": str(from_date), "most_paise": most_paise}
+    record(actor=actor, action="payments.set-counter-policy", object=f"discoms:discom:{discom.id}", details=details)

@@ -7,8 +7,8 @@ from django.db import IntegrityError, connection
 from django.db.models import Count, Min, Sum
 
 from khata.consumers.queries import Payer, payer
-from khata.payments.models import Counter, Receipt, Shift, ShiftClosed
-from khata.payments.rules import NoShiftError, check_code, check_code_fits, number_parts, receipt_number
+from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed
+from khata.payments.rules import COUNTER, NoShiftError, check_code, check_code_fits, number_parts, receipt_number
 
 # -- for operations ----------------------------------------------------------------------------------------------------
 
@@ -67,6 +67,12 @@ def taken_paise(shift: int) -> int:
     return int(Receipt.objects.filter(shift_id=shift).aggregate(paise=Sum("amount_paise"))["paise"] or 0)
 
 
+def taken_on_day(*, connection: int, company: str, day: dt.date) -> int:
+    """Cash that a company's counters took for a connection on a day, in paise."""
+    taken = Receipt.objects.filter(connection_id=connection, received_on=day, channel=COUNTER)
+    return int(taken.filter(office__discom__code=company).aggregate(paise=Sum("amount_paise"))["paise"] or 0)
+
+
 # -- counters and shifts -----------------------------------------------------------------------------------------------
 
 
@@ -82,12 +88,30 @@ def open_shift_of(staff: int) -> Shift | None:
     return opened.filter(staff_id=staff, shiftclosed__isnull=True).first()
 
 
+def open_shifts(*, office_from: int, office_to: int) -> list[Shift]:
+    """The open shifts of a range of offices, with their counters and people, the oldest first."""
+    opened = Shift.objects.select_related("counter", "staff").filter(shiftclosed__isnull=True)
+    return list(opened.filter(counter__office__id__range=(office_from, office_to)).order_by("opened_at", "id"))
+
+
+def all_counters() -> list[Counter]:
+    """Every counter with its office and company, in use or not."""
+    return list(Counter.objects.select_related("office__discom").order_by("office_id", "code"))
+
+
+def policies_in_effect(*, today: dt.date) -> dict[str, CounterPolicy]:
+    """By company, the limit for cash that counts on a day."""
+    begun = CounterPolicy.objects.select_related("discom").filter(from_date__lte=today).order_by("from_date")
+    return {each.discom.code: each for each in begun}
+
+
 @dataclass(frozen=True)
 class ShiftSummary:
     """What a shift took. `booked_paise` must be in the drawer; the last four are None while the shift is open."""
 
     shift: int
     counter: str
+    office: int
     staff: int
     business_date: dt.date
     opened_at: dt.datetime
@@ -116,6 +140,7 @@ def shift_summary(shift: int) -> ShiftSummary | None:
     return ShiftSummary(
         shift=one.id,
         counter=code,
+        office=one.counter.office_id,
         staff=one.staff_id,
         business_date=one.business_date,
         opened_at=one.opened_at,
@@ -233,7 +258,6 @@ class ReceiptView:
     collector: str
     collector_en: str
     collector_hi: str
-    entry: int
 
 
 def receipt_view(*, receipt: int, today: dt.date) -> ReceiptView | None:
@@ -264,7 +288,6 @@ def receipt_view(*, receipt: int, today: dt.date) -> ReceiptView | None:
         collector=company.code,
         collector_en=company.name_en,
         collector_hi=company.name_hi,
-        entry=one.entry_id,
     )
 
 

@@ -1,18 +1,21 @@
 """What may be taken at a counter, the number that a receipt carries, and the short code that proves it."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.conf import settings
+from django.utils.crypto import constant_time_compare
 
+from khata.formats.text import digits
 from khata.ledger.rules import CASH, CONSUMERS, OnHead, settlement
+from khata.notices.rules import check_code_typed, short_code
 
 COUNTER = "counter"  # the channel
 LONGEST_TYPED = 80
-CHECK_LENGTH = 6
-# No 0/O, 1/I/L, U: what is read from paper and typed.
-_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-_NUMBER = re.compile(r"(?P<counter>[A-Z][A-Z0-9]{1,3})-(?P<serial>[0-9]{6,9})", re.ASCII)
+_COUNTER = re.compile(r"[A-Z][A-Z0-9]{1,3}", re.ASCII)
+# As it is typed: with another dash or a blank between the two, without zeros in front, or without anything between.
+_NUMBER = re.compile(r"(?P<counter>[A-Z][A-Z0-9]{1,3})(?:-(?P<serial>[0-9]{1,9})|(?P<whole>[0-9]{6}))", re.ASCII)
 
 
 class PaymentRefusedError(Exception):
@@ -65,6 +68,17 @@ class AmountError(PaymentRefusedError):
     code = "amount"
 
 
+class DayLimitError(PaymentRefusedError):
+    """With what was taken for the connection today the amount is above the day's limit: `left_paise` may be taken."""
+
+    code = "day-limit"
+
+    def __init__(self, left_paise: int) -> None:
+        said = "with the cash taken for this connection today, this is above the limit of a day"
+        super().__init__(said, "Take the rest by cheque or online")
+        self.left_paise = left_paise
+
+
 class OwesLessError(PaymentRefusedError):
     """The connection has ended, and more was offered than it owes: `owed_paise`."""
 
@@ -95,6 +109,26 @@ class DifferenceError(PaymentRefusedError):
     next_step = "Count again, and write the reason"
 
 
+class NotYourShiftError(PaymentRefusedError):
+    code = "reason-of-another"
+    next_step = "Write why you close it"
+
+
+class CounterTakenError(PaymentRefusedError):
+    code = "counter-taken"
+    next_step = "Choose another code: receipts carry it, so no two counters share one"
+
+
+class CounterCodeError(PaymentRefusedError):
+    code = "counter-code"
+    next_step = "Write a letter and one to three more letters or digits, like K07"
+
+
+class PolicySetError(PaymentRefusedError):
+    code = "policy-set"
+    next_step = "Let the new limit begin on another day"
+
+
 def postings(
     *, collector: str, owner: str, heads: Mapping[tuple[str, str], int], connection: int, paise: int
 ) -> list[OnHead]:
@@ -115,13 +149,25 @@ def postings(
 
 
 def refuse_amount(*, paise: int, most_paise: int) -> None:
-    """Raises AmountError unless the amount is above 0 and within the limit of a receipt."""
+    """Raises AmountError unless the amount is above 0 and within the limit of a day."""
     if type(paise) is not int:  # True is one too
         raise AmountError("the amount is not a whole number of paise", "Give rupees and paise")
     if paise <= 0:
         raise AmountError("the amount is not above 0", "Type the amount that you were given")
     if paise > most_paise:
-        raise AmountError("the amount is above the limit for cash on one receipt", "Take it by cheque or online")
+        raise AmountError("the amount is above the limit for cash on one day", "Take it by cheque or online")
+
+
+def refuse_day(*, paise: int, taken_paise: int, most_paise: int) -> None:
+    """Raises DayLimitError where an amount and what was taken on the day before it are above the day's limit."""
+    if taken_paise + paise > most_paise:
+        raise DayLimitError(max(0, most_paise - taken_paise))
+
+
+def refuse_code(code: str) -> None:
+    """Raises CounterCodeError for what cannot stand on a receipt."""
+    if not _COUNTER.fullmatch(code):
+        raise CounterCodeError("this cannot be the code of a counter")
 
 
 def refuse_typed(typed: str) -> None:
@@ -136,23 +182,22 @@ def receipt_number(*, counter: str, serial: int) -> str:
 
 
 def number_parts(number: str) -> tuple[str, int] | None:
-    """Counter and serial of a receipt's number as typed; None if it cannot be one."""
-    match = _NUMBER.fullmatch(number.strip().upper())
-    if match is None or receipt_number(counter=match["counter"], serial=int(match["serial"])) != match[0]:
-        return None
-    return match["counter"], int(match["serial"])
+    """Counter and serial of a receipt's number as typed; None if it cannot be one.
+
+    Digits of any script, small letters, blanks, any dash, and zeros left out in front of the serial are understood.
+    """
+    plain = "".join("-" if unicodedata.category(c) == "Pd" else c for c in digits(number).upper())
+    words = plain.replace("-", " ").split()
+    # What stands before the first blank or dash is the counter; blanks within the serial mean nothing.
+    match = _NUMBER.fullmatch("-".join([words[0], "".join(words[1:])]) if len(words) > 1 else plain.strip())
+    return (match["counter"], int(match["serial"] or match["whole"])) if match else None
 
 
 def check_code(*, number: str) -> str:
-    """Six characters that only this installation can make for a receipt's number: printed on it, readable and as QR."""
-    value = int.from_bytes(salted_hmac("khata.payments.receipt", number, algorithm="sha256").digest()[:8], "big")
-    code = ""
-    for _ in range(CHECK_LENGTH):
-        value, place = divmod(value, len(_ALPHABET))
-        code += _ALPHABET[place]
-    return code
+    """Six signs that only this installation can make for a receipt's number: printed on it, readable and as QR."""
+    return short_code(b"receipt", number, settings.SECRET_KEY.encode())
 
 
 def check_code_fits(*, number: str, typed: str) -> bool:
-    """In the same time whether it fits or not."""
-    return constant_time_compare(check_code(number=number), typed.strip().upper())
+    """However it was read: small letters, blanks, look-alikes. In the same time whether it fits or not."""
+    return constant_time_compare(check_code(number=number), check_code_typed(typed) or "")

@@ -8,14 +8,17 @@ from django.views.decorators.http import require_GET
 
 from khata.billing.documents import bill_paper, bill_pdf, company_paper
 from khata.billing.models import Bill
-from khata.billing.queries import bill_view, bills_listed, old_bills_of
+from khata.billing.queries import bill_view, bills_listed, latest_bill, old_bills_of
+from khata.consumers.models import Connection
 from khata.display.bill_text import printed_lines
 from khata.display.charts import slab_fill
 from khata.display.dates import period
+from khata.ledger.queries import owed_paise
 from khata.payments.queries import receipts_of_connection
 from khata.portal.mine import connection_of
+from khata.portal.public import may
 
-SHOWN_BILLS, SHOWN_RECEIPTS = 60, 24
+SHOWN_BILLS, SHOWN_RECEIPTS, PDFS = 60, 24, 30
 
 
 @require_GET
@@ -42,6 +45,7 @@ def bill(request: HttpRequest, bill: int) -> HttpResponse:
     page = {
         "connection": mine,
         "bill": found,
+        "open": _is_open(mine, found),
         "view": view,
         "lines": printed_lines(view.lines, asked.language),
         "period": period(view.period_start, view.period_end, asked.language),
@@ -56,11 +60,19 @@ def pdf(request: HttpRequest, bill: int) -> HttpResponse:
     asked: Any = request
     mine = connection_of(request)
     found = _own(mine.id, bill)
+    if not may(f"pdf:{mine.id}", most=PDFS):
+        return render(request, "portal/too_many.html", {"tab": "bills"}, status=429)
     paper = bill_paper(found, language=asked.language, company=company_paper(mine.discom))
     response = HttpResponse(bill_pdf(paper), content_type="application/pdf")
     # The file's name has the bill's number alone: it may lie in a shared phone's downloads.
     response["Content-Disposition"] = f'inline; filename="bill-{found.number}.pdf"'
     return response
+
+
+def _is_open(mine: Connection, found: Bill) -> bool:
+    """Whether its last day still means something: it is the newest bill of a post-paid connection that owes."""
+    newest = latest_bill(connection_id=mine.id)
+    return newest == found and owed_paise(discom=mine.discom_id, subject=mine.id) > 0
 
 
 def _own(connection: int, bill: int) -> Bill:

@@ -9,21 +9,23 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from khata.billing.models import Bill
-from khata.billing.queries import MonthUsed, latest_bill, months_used
+from khata.billing.queries import MonthUsed, bars_of, latest_bill, months_used
 from khata.consumers.models import Connection
 from khata.consumers.queries import old_number_of, own_connections, terms_on
 from khata.display.charts import (
-    DayBar,
     MonthBar,
+    average_wh,
     daily_bars,
     daily_sentence,
     daily_table,
+    day_bars,
     month_bars,
     month_table,
 )
 from khata.display.upi import qr_svg, upi_link
+from khata.kernel.days import days_year_before
 from khata.ledger.queries import owed_paise
-from khata.metering.queries import SeenDay, days_of
+from khata.metering.queries import days_of
 from khata.notices.queries import inbox
 from khata.payments.queries import receipts_of_connection
 from khata.portal import session as portal_session
@@ -38,9 +40,11 @@ def home(request: HttpRequest) -> HttpResponse:
     asked: Any = request
     mine, today = connection_of(request), asked.today
     used = _used(mine, today)
-    bars = _day_bars(used, today)
-    months = _month_bars(months_used(connection_id=mine.id, since=_months_before(today, MONTHS)), used, today)
-    known = [day.wh for day in bars if day.wh is not None]
+    bars = day_bars(used, end=today, days=DAYS)
+    billed = months_used(connection_id=mine.id, until=today.replace(day=1), months=MONTHS)
+    months = _month_bars(billed, used, today)
+    average = average_wh(bars)
+    known = average is not None
     yesterday = bars[-1].wh if bars else None
     page = {
         "connection": mine,
@@ -48,10 +52,10 @@ def home(request: HttpRequest) -> HttpResponse:
         "due": _due(mine, today),
         "paid": next(iter(receipts_of_connection(connection=mine.id, limit=1)), None),
         "old": old_number_of(connection_id=mine.id, today=today),
-        "terms": terms_on(connection_id=mine.id, day=today),
-        "smart": bool(known),
+        "prepaid": _is_prepaid(mine, today),
+        "smart": known,
         "yesterday_wh": yesterday,
-        "average_wh": sum(known) // len(known) if known else None,
+        "average_wh": average,
         "sentence": daily_sentence(bars, asked.language, today=today) if known else "",
         "daily": daily_bars(bars, chart_id="days", language=asked.language) if known else "",
         "daily_table": daily_table(bars, language=asked.language) if known else None,
@@ -75,6 +79,16 @@ class Due:
     def ahead_paise(self) -> int:
         return max(0, -self.paise)
 
+    @property
+    def balance_paise(self) -> int:
+        """As a prepaid consumer thinks of it: what is there, below 0 what is owed."""
+        return -self.paise
+
+
+def _is_prepaid(mine: Connection, today: dt.date) -> bool:
+    terms = terms_on(connection_id=mine.id, day=today)
+    return terms is not None and terms.mode == "prepaid"
+
 
 def _due(mine: Connection, today: dt.date) -> Due:
     paise = owed_paise(discom=mine.discom_id, subject=mine.id)
@@ -83,39 +97,24 @@ def _due(mine: Connection, today: dt.date) -> Due:
     return Due(paise, by, paise > 0 and by is not None and by < today, bill)
 
 
-def _used(mine: Connection, today: dt.date) -> dict[dt.date, SeenDay]:
-    """Days of the last month and a bit, and the same days a year before."""
+def _used(mine: Connection, today: dt.date) -> dict[dt.date, int | None]:
+    """The Wh of the days of the last month and a bit, and of the same days a year before."""
     first = min(today - dt.timedelta(days=DAYS), today.replace(day=1))
     found = days_of(connection_id=mine.id, start=first, end=today)
-    found += days_of(connection_id=mine.id, start=_year_before(first), end=_year_before(today)) if found else []
-    return {day.day: day for day in found}
+    start, end = days_year_before(first, today)
+    found += days_of(connection_id=mine.id, start=start, end=end) if found else []
+    return {day.day: day.total_wh for day in found}
 
 
-def _day_bars(used: dict[dt.date, SeenDay], today: dt.date) -> list[DayBar]:
-    bars = []
-    for back in range(DAYS, 0, -1):
-        day = today - dt.timedelta(days=back)
-        now, then = used.get(day), used.get(_year_before(day))
-        bars.append(DayBar(day, now.total_wh if now else None, "measured", then.total_wh if then else None))
-    return bars
-
-
-def _month_bars(billed: list[MonthUsed], used: dict[dt.date, SeenDay], today: dt.date) -> list[MonthBar]:
+def _month_bars(billed: list[MonthUsed], used: dict[dt.date, int | None], today: dt.date) -> list[MonthBar]:
     """Billed months, then the running one as far as its days are known."""
-    bars = [MonthBar(month.month, month.energy_wh, partial=False) for month in billed][-MONTHS:]
-    running = [day.total_wh or 0 for day in used.values() if day.day >= today.replace(day=1)]
-    if running and (not bars or bars[-1].month < today.replace(day=1)):
-        bars.append(MonthBar(today.replace(day=1), sum(running), partial=True))
+    bars = bars_of(billed)
+    running = [wh or 0 for day, wh in used.items() if day >= today.replace(day=1)]
+    if running:
+        return [*bars, MonthBar(today.replace(day=1), sum(running), partial=True)]
+    while bars and bars[-1].wh is None:  # not billed yet: nothing follows that a hole would stand before
+        bars.pop()
     return bars
-
-
-def _year_before(day: dt.date) -> dt.date:
-    return day.replace(year=day.year - 1, day=28 if (day.month, day.day) == (2, 29) else day.day)
-
-
-def _months_before(day: dt.date, months: int) -> dt.date:
-    month = day.year * 12 + day.month - 1 - months
-    return dt.date(month // 12, month % 12 + 1, 1)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -155,6 +154,7 @@ def pay(request: HttpRequest) -> HttpResponse:
         "connection": mine,
         "old": old_number_of(connection_id=mine.id, today=asked.today),
         "due": due,
+        "prepaid": _is_prepaid(mine, asked.today),
         "link": link,
         "qr": qr_svg(link) if link else "",
         "tab": "home",

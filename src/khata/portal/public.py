@@ -47,5 +47,10 @@ def receipt_check(request: HttpRequest) -> HttpResponse:
 
 def _may_try(request: HttpRequest, what: str) -> bool:
     asked: Any = request
-    key = salted_hmac("khata.portal.limit", f"{what}:{asked.address}", secret=settings.SECRET_KEY, algorithm="sha256")
-    return within(key=key.hexdigest(), most=TRIES, seconds=SECONDS, now=dt.datetime.now(dt.UTC))
+    return may(f"{what}:{asked.address}", most=TRIES)
+
+
+def may(what: str, *, most: int) -> bool:
+    """Whether it was done no more often than that in this quarter of an hour. `what` is hashed before it is kept."""
+    key = salted_hmac("khata.portal.limit", what, secret=settings.SECRET_KEY, algorithm="sha256")
+    return within(key=key.hexdigest(), most=most, seconds=SECONDS, now=dt.datetime.now(dt.UTC))

@@ -5,14 +5,14 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from khata.consumers.operations import ask_code, check_code
-from khata.consumers.rules import CODE_DIGITS, mobile_key
+from khata.consumers.rules import mobile_key
 from khata.formats.text import digits
 from khata.portal import session as portal_session
 
@@ -53,7 +53,7 @@ def code(request: HttpRequest) -> HttpResponse:
     held = request.session.get(_ASKED)
     if not held:
         return redirect("portal:sign-in")
-    page = {"tail": held["tail"], "digits": CODE_DIGITS, "error": ""}
+    page = {"tail": held["tail"], "error": ""}
     if request.method != "POST":
         return render(request, "portal/code.html", page)
     typed = "".join(character for character in digits(request.POST.get("code", "")[:40]) if character.isdecimal())
@@ -66,7 +66,9 @@ def code(request: HttpRequest) -> HttpResponse:
         return render(request, "portal/code.html", page)
     signed = portal_session.Signed(held["mobile"], tuple(found), 0)
     portal_session.start(request.session, signed)
-    return redirect("portal:choose" if len(found) > 1 else held["next"] or "portal:home")
+    if len(found) > 1:
+        return redirect("portal:choose")
+    return HttpResponseRedirect(held["next"]) if held["next"] else redirect("portal:home")
 
 
 @require_POST
@@ -82,4 +84,4 @@ def _now() -> dt.datetime:
 
 def _safe(request: HttpRequest, back: str) -> str:
     fits = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    return back if fits else ""
+    return back if fits and back.startswith("/") else ""

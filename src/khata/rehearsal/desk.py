@@ -89,7 +89,9 @@ def visitors(*, discom: Discom, today: dt.date) -> tuple[Visitor, ...]:
     homes.sort(key=lambda home: home.meter not in read)  # those with every day to show come first
     found = Balance.objects.filter(subject__in=[home.id for home in homes], head__code=CONSUMERS)
     due = dict(found.values_list("subject", "amount_paise"))
-    times = Counter(home.consumer.mobile_key for home in homes)
+    mobiles = [home.consumer.mobile_key for home in homes]
+    known = Connection.objects.filter(consumer__mobile_key__in=mobiles)
+    times = Counter(known.values_list("consumer__mobile_key", flat=True))
     kinds: tuple[tuple[str, Callable[[Connection], bool]], ...] = (
         ("a home with a bill to pay", lambda home: due.get(home.id, 0) > 0 and times[home.consumer.mobile_key] == 1),
         ("a home whose bill is paid", lambda home: due.get(home.id) == 0 and times[home.consumer.mobile_key] == 1),

@@ -5,6 +5,8 @@ is not theirs gets the same answer as for what does not exist.
 """
 
 import datetime as dt
+import ipaddress
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -27,6 +30,7 @@ from khata.portal import session as portal_session
 from khata.site.policy import POLICY
 from khata.staff import session as staff_session
 
+_SESSION = re.compile("[a-z0-9]{32}")
 CHOOSES_POST = frozenset({"staff:post", "staff:sign-out"})
 
 
@@ -42,18 +46,33 @@ class Who:
     posts: tuple[Held, ...] = ()
 
 
+class FrontMiddleware:
+    """Before anything is read: our forms are small, files and all, and a session's name has one shape."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            with translation.override(_language(request)):
+                return render(request, "400.html", status=400)
+        if not _SESSION.fullmatch(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
+            request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
+        return self.get_response(request)
+
+
 class GuardMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         asked: Any = request  # what pages find on the request, in one place
-        asked.now, asked.today = clock.now(), clock.business_date()
+        asked.now = clock.now()
+        asked.today = asked.now.astimezone(clock.INDIA).date()
         asked.address = _address(request)
         asked.who = who = _who(request)
-        language = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
-        # Hindi unless somebody chose otherwise: the phone's own setting is mostly what the factory left there.
-        with translation.override(language if language in ("hi", "en") else "hi"), scoped(who.scope):
+        with translation.override(_language(request)), scoped(who.scope):
             asked.language = translation.get_language()
             response = self.get_response(request)
             if getattr(asked, "session_over", False):
@@ -81,6 +100,12 @@ class GuardMiddleware:
         door = "staff:sign-in" if page.startswith("staff:") else "portal:sign-in"
         back = f"?{urlencode({'next': request.path})}" if request.method == "GET" and request.path != "/" else ""
         return HttpResponseRedirect(reverse(door) + back)
+
+
+def _language(request: HttpRequest) -> str:
+    """Hindi unless somebody chose otherwise: the phone's own setting is mostly what the factory left there."""
+    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
+    return chosen if chosen in ("hi", "en") else "hi"
 
 
 def _who(request: HttpRequest) -> Who:
@@ -112,9 +137,15 @@ def _staff(request: HttpRequest, held: staff_session.SignedIn) -> Who:
 def _address(request: HttpRequest) -> str:
     """The caller's address: behind proxies of ours, the one that the outermost of them saw."""
     seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    said = str(request.META.get("REMOTE_ADDR", ""))
     if settings.PROXIES and len(seen) >= settings.PROXIES:
-        return seen[-settings.PROXIES]
-    return str(request.META.get("REMOTE_ADDR", ""))
+        said = seen[-settings.PROXIES]
+    try:
+        address = ipaddress.ip_address(said if said.count(":") != 1 else said.partition(":")[0])  # some add a port
+    except ValueError:
+        return "unknown"  # all of them together
+    # One subscriber of IPv6 has 2⁶⁴ addresses: they count as one.
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 # -- what every template finds -----------------------------------------------------------------------------------------

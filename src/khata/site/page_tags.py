@@ -5,15 +5,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.templatetags.static import static
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
 from khata.display import dates, money
 from khata.display.bill_text import masked_name
-from khata.display.chart_words import units_text
+from khata.display.chart_words import Table, units_text
+from khata.display.charts import table_rows
 from khata.display.labels import Language
 
 register = template.Library()
+EMBLEM = "khata/emblem.svg"
 _INDIA = ZoneInfo("Asia/Kolkata")
 
 
@@ -25,6 +28,12 @@ def language() -> Language:
 def inr(paise: int | None) -> str:
     """`₹1,23,45,678.50` from paise."""
     return "" if paise is None else money.rupees(paise)
+
+
+@register.filter
+def distance(paise: int) -> int:
+    """The amount without its sign, where the words beside it say which way it goes."""
+    return abs(paise)
 
 
 @register.filter
@@ -92,6 +101,21 @@ def named(thing: Any) -> str:
 
 
 @register.filter
+def emblem(name: str | None) -> str:
+    """The address of a company's emblem; of one that nobody has put there, ours: a wrong name must not stop a page."""
+    try:
+        return static(name or EMBLEM)
+    except ValueError:
+        return static(EMBLEM)
+
+
+@register.filter
 def drawing(markup: str) -> SafeString:
-    """A chart of `display.charts`, which escapes whatever comes from outside. The only markup let through as it is."""
+    """A chart of `display.charts`, which escapes what comes from outside: the only markup let through as it is."""
     return mark_safe(markup)
+
+
+@register.filter
+def figures(table: Table) -> SafeString:
+    """The rows of the table behind a chart."""
+    return mark_safe(table_rows(table))

@@ -1,16 +1,21 @@
 """The pages that belong to no room: language, theme, manifest, statements, errors, the demo's outbox."""
 
+import datetime as dt
 import json
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 from django_otp.oath import totp
+
+from khata.discoms.rules import ROLES
 
 SHOWN_MESSAGES = 50
 _TAIL_BYTES = 64 * 1024
@@ -83,6 +88,7 @@ def complaints(request: HttpRequest) -> HttpResponse:
     return render(request, "complaints.html")
 
 
+@transaction.non_atomic_requests
 @require_GET
 def alive(request: HttpRequest) -> HttpResponse:
     """For whoever watches the server: it answers, and has said nothing of the database."""
@@ -96,24 +102,27 @@ def outbox(request: HttpRequest) -> HttpResponse:
         raise Http404
     laid_down = Path(settings.KHATA_DEMO_OUTBOX)
     people = laid_down.with_name("demo-staff.json")
-    page = {
-        "messages_sent": _last_lines(laid_down),
-        "people": [
-            {**person, "code": f"{totp(bytes.fromhex(person['key'])):06d}"}
-            for person in (json.loads(people.read_text(encoding="utf-8")) if people.exists() else [])
-        ],
-    }
+    known = json.loads(people.read_text(encoding="utf-8")) if people.exists() else []
+    page = {"messages_sent": _last_lines(laid_down), "people": [_with_code(person) for person in known]}
     return render(request, "outbox.html", page)
 
 
-def _last_lines(path: Path) -> list[dict[str, str]]:
+def _with_code(person: dict[str, str]) -> dict[str, str]:
+    """The role in the reader's words, and the second factor's code of this moment."""
+    hindi, english = ROLES[person["role"]]
+    code = f"{totp(bytes.fromhex(person['key'])):06d}"
+    return {**person, "role": hindi if get_language() == "hi" else english, "code": code}
+
+
+def _last_lines(path: Path) -> list[dict[str, object]]:
     if not path.exists():
         return []
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
     whole = [line for line in lines if line.startswith("{") and line.endswith("}")]
-    return [json.loads(line) for line in reversed(whole[-SHOWN_MESSAGES:])]
+    told = [json.loads(line) for line in reversed(whole[-SHOWN_MESSAGES:])]
+    return [{**message, "at": dt.datetime.fromisoformat(message["at"])} for message in told]
 
 
 # -- errors: calm, in the reader's language, and a stranger learns nothing ---------------------------------------------

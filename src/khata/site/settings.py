@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "khata.staff",
 ]
 MIDDLEWARE = [
+    "khata.site.guard.FrontMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -74,6 +75,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "khata.site.guard.GuardMiddleware",
 ]
 

@@ -9,18 +9,17 @@ from django.views.decorators.http import require_GET, require_POST
 
 from khata.audit.operations import record
 from khata.billing.models import LONGEST_REASON, SHORTEST_REASON, Decision, Unissued
-from khata.billing.queries import months_used
+from khata.billing.queries import bars_of, months_used
 from khata.billing.release import HeldRow, ReleaseError, State, approve, decide, held, held_one, runs_of
 from khata.display.charts import daily_bars, daily_table, month_bars, month_table
 from khata.kernel.days import month_number, month_start
 from khata.metering.queries import days_of
-from khata.staff.desk import known, see_other, show, tidy
+from khata.staff.desk import known, number_typed, see_other, show, tidy
 from khata.staff.evidence import (
     DAYS,
     MONTHS,
-    day_bars,
+    days_before,
     held_line,
-    month_bars_of,
     next_step,
     period_end,
     period_start,
@@ -29,7 +28,6 @@ from khata.staff.evidence import (
     sentence,
     times_usual,
     usual_wh,
-    year_before,
 )
 
 PER_PAGE = 15
@@ -130,12 +128,10 @@ def _page(request: HttpRequest, row: HeldRow, *, reason: str = "", problem: str 
     start, end = period_start(row), period_end(row)
     first = min(end - dt.timedelta(days=DAYS), start - dt.timedelta(days=1))
     seen = days_of(connection_id=row.connection, start=first, end=end)
-    then = days_of(connection_id=row.connection, start=year_before(first), end=year_before(end)) if seen else []
-    bars = day_bars(seen, then, end)
-    months = [
-        month for month in months_used(connection_id=row.connection, since=_back(row.cycle)) if month.month < start
-    ]
-    usual, energy = usual_wh(months), row.evidence.get("energy_wh")
+    bars = days_before(seen, connection=row.connection, end=end)
+    before = month_start(month_number(row.cycle) - 1)
+    months = months_used(connection_id=row.connection, until=before, months=MONTHS)
+    monthly, usual = bars_of(months), usual_wh(months)
     decisions = Decision.objects.filter(connection_id=row.connection).select_related("staff", "approval__staff")
     page = {
         "row": row,
@@ -143,14 +139,14 @@ def _page(request: HttpRequest, row: HeldRow, *, reason: str = "", problem: str 
         "facts": row.evidence,
         "start": start,
         "last_day": end - dt.timedelta(days=1),
-        "energy_wh": energy,
+        "energy_wh": row.evidence.get("energy_wh"),
         "usual_wh": usual,
-        "times": times_usual(energy, usual),
+        "times": times_usual(row, usual),
         "registers": registers([day for day in seen if day.day >= start - dt.timedelta(days=1)]),
         "daily": daily_bars(bars, chart_id="days", language=language) if seen else "",
         "daily_table": daily_table(bars, language=language) if seen else None,
-        "monthly": month_bars(month_bars_of(months), chart_id="months", language=language) if months else "",
-        "month_table": month_table(month_bars_of(months), language=language) if months else None,
+        "monthly": month_bars(monthly, chart_id="months", language=language) if monthly else "",
+        "month_table": month_table(monthly, language=language) if monthly else None,
         "decisions": decisions.order_by("-id")[:SHOWN_DECISIONS],
         "own": row.decided_by == asked.who.staff.id,
         "reason": reason,
@@ -187,13 +183,15 @@ def decide_bill(request: HttpRequest, part: int, connection: int) -> HttpRespons
 
 @require_POST
 def approve_bill(request: HttpRequest, part: int, connection: int) -> HttpResponse:
-    """The second person's word on a release; the first person's is refused."""
+    """The second person's word on the release that they looked at; the first person's is refused."""
     asked: Any = request
     row, reason = _row(part, connection), tidy(request.POST.get("reason", ""))
     verdict = request.POST.get("verdict", "")
     decision = Decision.objects.filter(id=row.decision).first() if row.decision else None
     if verdict not in ("approve", "refuse") or decision is None:
         raise Http404
+    if number_typed(request.POST.get("decision", "")) != decision.id:
+        return _page(request, row, reason=reason[:LONGEST_REASON], problem=_not_done(row, asked.language))
     if problem := _wrong_reason(reason):
         return _page(request, row, reason=reason[:LONGEST_REASON], problem=problem)
     try:
@@ -231,7 +229,3 @@ def _not_done(row: HeldRow, language: Literal["hi", "en"]) -> str:
     if not row.releasable and row.state in ("waiting", "kept"):
         return f"{_('There is nothing to release yet.')} {sentence(next_step(row, language), language)}"
     return _("This bill was decided in the meantime. What stands here now is how it is.")
-
-
-def _back(cycle: dt.date) -> dt.date:
-    return month_start(month_number(cycle) - MONTHS - 1)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from khata.formats.text import FormatError, iso_date
 from khata.payments.queries import collection, receipts_of_day
 from khata.staff.desk import show
+from khata.staff.shifts import shifts_of_office
 
 SHOWN_RECEIPTS = 200
 
@@ -37,5 +38,6 @@ def collected(request: HttpRequest) -> HttpResponse:
         "receipts": receipts_of_day(**range_, day=day, limit=SHOWN_RECEIPTS),
         "shown": SHOWN_RECEIPTS,
         "problem": problem,
+        "shifts": shifts_of_office(request),
     }
     return show(request, "staff/collection.html", page, at="collection")

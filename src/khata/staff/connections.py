@@ -19,7 +19,7 @@ from khata.display.charts import daily_bars, daily_table
 from khata.metering.queries import days_of
 from khata.payments.queries import receipts_of_connection
 from khata.staff.desk import is_officer, known, show
-from khata.staff.evidence import DAYS, day_bars, year_before
+from khata.staff.evidence import DAYS, days_before
 
 SHOWN_BILLS, SHOWN_OLD, SHOWN_RECEIPTS = 24, 12, 24
 
@@ -48,8 +48,6 @@ def connection(request: HttpRequest, connection: int) -> HttpResponse:
         "mobile": f"******{mobile[-4:]}" if mobile else "",
         "terms": terms_on(connection_id=found.id, day=asked.today),
         "ahead_paise": max(0, -whom.balance_paise),
-        "old_until": whom.old_number_last_day,
-        "old_works": whom.old_number_last_day is not None and whom.old_number_last_day >= asked.today,
         "bills": bills_listed(connection_id=found.id, limit=SHOWN_BILLS),
         "old_bills": old_bills_of(connection_id=found.id, limit=SHOWN_OLD),
         "receipts": receipts_of_connection(connection=found.id, limit=SHOWN_RECEIPTS),
@@ -65,8 +63,7 @@ def _days(request: HttpRequest, identity: int) -> dict[str, object]:
     seen = days_of(connection_id=identity, start=start, end=end)
     if not seen:
         return {}
-    then = days_of(connection_id=identity, start=year_before(start), end=year_before(end))
-    bars = day_bars(seen, then, end)
+    bars = days_before(seen, connection=identity, end=end)
     return {
         "daily": daily_bars(bars, chart_id="days", language=asked.language),
         "daily_table": daily_table(bars, language=asked.language),

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from khata.billing.release import held_counts
+from khata.billing.release import State, held_counts
 from khata.discoms.models import Office
 from khata.discoms.rules import ROLES
 from khata.display.money import grouped
@@ -42,12 +42,20 @@ def is_officer(request: HttpRequest) -> bool:
 
 
 def show(
-    request: HttpRequest, template: str, page: Mapping[str, object], *, at: str, status: int = 200
+    request: HttpRequest,
+    template: str,
+    page: Mapping[str, object],
+    *,
+    at: str,
+    status: int = 200,
+    counts: Mapping[tuple[State, str], int] | None = None,
 ) -> HttpResponse:
-    """A page in the frame of the desk. `at` is the url name of the entry of the work list that it belongs to."""
+    """A page in the frame of the desk. `at` is the url name of the entry of the work list that it belongs to; `counts`
+    those of held bills, where the page has asked for them already."""
     asked: Any = request
     office = office_of(request)
-    counts = held_counts() if is_officer(request) else {}
+    if counts is None:
+        counts = held_counts() if is_officer(request) else {}
     waiting = sum(count for (state, _reason), count in counts.items() if state in FOR_SOMEBODY)
     role = ROLES[asked.who.role]
     desk = {
@@ -60,7 +68,7 @@ def show(
     return render(
         request,
         template,
-        {"held_counts": counts, **page, "desk": desk, "nav": _nav(request, at=at, waiting=waiting)},
+        {**page, "desk": desk, "nav": _nav(request, at=at, waiting=waiting)},
         status=status,
     )
 

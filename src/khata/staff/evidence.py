@@ -12,9 +12,10 @@ from khata.billing.queries import MonthUsed
 from khata.billing.release import HeldRow
 from khata.billing.rules import needs_checker, stake_paise
 from khata.discoms.models import Discom
-from khata.display.charts import DayBar, MonthBar, sparkline
+from khata.display.charts import DayBar, day_bars, sparkline
 from khata.display.labels import Language
 from khata.display.money import kw, kwh, scaled
+from khata.kernel.days import days_year_before, whole_months
 from khata.metering.queries import SeenDay, days_of
 
 DAYS, MONTHS = 30, 12
@@ -136,32 +137,23 @@ def registers(seen: Sequence[SeenDay]) -> Registers | None:
     return Registers(*shown[0], *shown[-1]) if len(shown) > 1 else None
 
 
-def day_bars(seen: Sequence[SeenDay], before: Sequence[SeenDay], end: dt.date) -> list[DayBar]:
-    """The days before `end`, each beside the same day a year before."""
-    now, then = ({day.day: day.total_wh for day in days} for days in (seen, before))
-    bars = []
-    for back in range(DAYS, 0, -1):
-        day = end - dt.timedelta(days=back)
-        bars.append(DayBar(day, now.get(day), "measured", then.get(year_before(day))))
-    return bars
-
-
-def month_bars_of(months: Sequence[MonthUsed]) -> list[MonthBar]:
-    return [MonthBar(month.month, month.energy_wh, partial=False) for month in months][-MONTHS:]
+def days_before(seen: Sequence[SeenDay], *, connection: int, end: dt.date) -> list[DayBar]:
+    """The last of the days seen before `end`, each beside the same day a year before, which is asked for."""
+    start, after = days_year_before(end - dt.timedelta(days=DAYS), end)
+    then = days_of(connection_id=connection, start=start, end=after) if seen else []
+    return day_bars({day.day: day.total_wh for day in (*then, *seen)}, end=end, days=DAYS)
 
 
 def usual_wh(months: Sequence[MonthUsed]) -> int | None:
-    """What a month usually takes: the middle one of those billed before."""
-    known = sorted(month.energy_wh for month in months)
+    """What a month usually takes: the middle one of the bills before, each by the month."""
+    known = sorted(month.energy_wh // month.months for month in months if month.energy_wh is not None)
     return known[len(known) // 2] if known else None
 
 
-def times_usual(energy_wh: int | None, usual: int | None) -> str:
-    """`4.2`, where it is more than twice the usual; else nothing."""
-    if energy_wh is None or not usual or energy_wh < 2 * usual:
+def times_usual(row: HeldRow, usual: int | None) -> str:
+    """`4.2`, where a month of what is held takes more than twice the usual; else nothing."""
+    energy_wh = row.evidence.get("energy_wh")
+    if energy_wh is None or not usual:
         return ""
-    return scaled((energy_wh * 10 + usual // 2) // usual, places=1, least=0)
-
-
-def year_before(day: dt.date) -> dt.date:
-    return day.replace(year=day.year - 1, day=28 if (day.month, day.day) == (2, 29) else day.day)
+    expected = usual * whole_months(period_start(row), period_end(row))
+    return "" if energy_wh < 2 * expected else scaled((energy_wh * 10 + expected // 2) // expected, places=1, least=0)

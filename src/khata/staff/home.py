@@ -9,7 +9,7 @@ from khata.billing.release import RunRow, held, held_counts, runs_of
 from khata.payments.queries import collection, open_shift_of, receipts_of_shift, shift_summary
 from khata.staff.desk import is_officer, show
 from khata.staff.evidence import held_line, policies, stake
-from khata.staff.shifts import opening_form
+from khata.staff.shifts import opening_form, shifts_of_office
 
 SHOWN_HELD, WEIGHED_HELD = 7, 200
 SHOWN_RECEIPTS = 12
@@ -25,7 +25,7 @@ def _cashier(request: HttpRequest) -> HttpResponse:
     shift = open_shift_of(asked.who.staff.id)
     page: dict[str, object] = {"open": shift, "old": shift is not None and shift.business_date != asked.today}
     if shift is None:
-        page.update(opening_form(request))
+        page.update(opening_form(request), shifts=shifts_of_office(request))
     else:
         page["shift"] = shift_summary(shift.id)
         page["receipts"] = receipts_of_shift(shift=shift.id, limit=SHOWN_RECEIPTS)
@@ -35,9 +35,8 @@ def _cashier(request: HttpRequest) -> HttpResponse:
 def _officer(request: HttpRequest) -> HttpResponse:
     asked: Any = request
     runs, counts = runs_of(cycle=None), held_counts()
-    waiting = held(states=("waiting",), limit=WEIGHED_HELD, offset=0)
+    waiting = held(states=("waiting",), limit=WEIGHED_HELD, offset=0, order="largest")
     limits = policies(waiting)
-    waiting.sort(key=lambda row: -(stake(row, limits) or 0))
     taken = collection(office_from=asked.who.post.office_from, office_to=asked.who.post.office_to, day=asked.today)
     page = {
         "runs": [_share(run) for run in runs],
@@ -52,9 +51,8 @@ def _officer(request: HttpRequest) -> HttpResponse:
         "taken_paise": sum(row.paise for row in taken),
         "taken_receipts": sum(row.receipts for row in taken),
         "lines": [held_line(row, limits, asked.language, chart=True) for row in waiting[:SHOWN_HELD]],
-        "held_counts": counts,
     }
-    return show(request, "staff/work.html", page, at="home")
+    return show(request, "staff/work.html", page, at="home", counts=counts)
 
 
 def _issued(run: RunRow) -> int:

@@ -4,8 +4,9 @@ the page. The rooms below say it in English, with a code or a next step that is 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from khata.display.money import rupees
 from khata.formats.text import FormatError, digits, rupees_typed
-from khata.payments.rules import PaymentRefusedError
+from khata.payments.rules import DayLimitError, PaymentRefusedError
 
 # By the next step of the error, which holds nothing that was typed.
 _AMOUNT = {
@@ -39,18 +40,25 @@ _REFUSED = {
     ),
     "no-policy": gettext_lazy("Your company has set no limit for cash yet. Ask your office to have it set."),
     "reason": gettext_lazy("The cash does not agree. Count again; if it stays so, write the reason."),
+    "reason-of-another": gettext_lazy("This is another person's shift. Write why you close it."),
 }
 CLOSES_SHIFT = ("shift-of-another-day",)
 OPENS_SHIFT = ("no-shift", "shift-closed", "shift-of-another")
-AT_AMOUNT = ("amount", "owes-less")
+AT_AMOUNT = ("amount", "owes-less", "day-limit")
 
 
 def refused(error: PaymentRefusedError) -> str:
     if error.code == "owes-less":
         return _("The supply is disconnected for good and less than this is due. Take the amount that is due, no more.")
+    if isinstance(error, DayLimitError):
+        words = {"amount": rupees(error.left_paise)}
+        return (
+            _("Only %(amount)s more may be taken in cash for this connection today. Take the rest by cheque or online.")
+            % words
+        )
     if error.code == "amount":
         if error.next_step == _ABOVE_LIMIT:
-            return _("This is above the limit for cash on one receipt. Take it by cheque or online.")
+            return _("This is above the limit for cash on one day. Take it by cheque or online.")
         return _("This is not an amount that can be taken. Type the amount that you were given.")
     return str(_REFUSED.get(error.code) or _("This was not done. Open the page again and look before you repeat it."))
 

@@ -4,6 +4,9 @@ from django.db import migrations, models
 BEFORE = """
 create schema khata;
 grant usage on schema khata to khata_app, khata_run;
+-- A function is for whom it is granted to. One of a trigger is for nobody: hung on a table of somebody's own it would work
+-- there with the owner's powers.
+alter default privileges revoke execute on functions from public;
 
 -- What is issued, posted or accepted is never changed, by nobody: the trigger stops the owner too.
 create function khata.refuse_change() returns trigger language plpgsql as $$
@@ -34,7 +37,7 @@ declare missing text;
 begin
     execute format('select n.v::text from (select distinct %1$I as v from added) n
                     left join %2$s t on t.%3$I = n.v where t.%3$I is null limit 1',
-                   tg_argv[0], tg_argv[1], tg_argv[2]) into missing;
+                   tg_argv[0], tg_argv[1]::regclass, tg_argv[2]) into missing;
     if missing is not null then
         raise exception using errcode = 'KH005',
             message = format('%s of %s names %s, which is not in %s', tg_argv[0], tg_table_name, missing, tg_argv[1]);
@@ -76,6 +79,7 @@ begin
         raise exception using errcode = '42501', message = doing || ' is for a person at an office, and this session has none';
     end if;
 end $$;
+grant execute on function khata.asked_by_web, khata.scope, khata.demand_office to khata_app, khata_run;
 """
 
 AFTER = """

@@ -27,9 +27,28 @@ call khata.fence('notices_message', $$ exists (select from consumers_connection 
 call khata.refers('notices_message', 'subject', 'consumers_connection');
 
 -- Requests for codes change in place and are thrown away. The web writes the same row for a mobile of ours and of nobody's,
--- and cannot ask which it is; a worker tells them apart.
-grant insert, update (tries, used) on consumers_signin to khata_app;
+-- and cannot ask which it is; a worker tells them apart. It reads none of them but by an id that only one session knows, and
+-- each look counts as a try. What is silent is sent to nobody, so no code opens it.
+call khata.fence('consumers_signin');
+revoke all on consumers_signin from khata_app;
 grant update (queued), delete on consumers_signin to khata_run;
+create function khata.note_sign_in(uuid, text, text, smallint, timestamptz, silent boolean) returns void
+language sql security definer set search_path = public, pg_temp as $$
+    insert into consumers_signin (id, mobile_key, nonce, digits, asked_at, tries, used, queued)
+    values ($1, $2, $3, $4, $5, case when $6 then 1000 else 0 end, false, $6)
+$$;
+create function khata.try_sign_in(uuid)
+returns table (mobile_key text, nonce text, digits smallint, asked_at timestamptz, tries_before smallint, used boolean)
+language sql security definer set search_path = public, pg_temp as $$
+    update consumers_signin s set tries = least(s.tries + 1, 2000) where s.id = $1
+    returning s.mobile_key, s.nonce, s.digits, s.asked_at, (s.tries - 1)::smallint, s.used
+$$;
+create function khata.use_sign_in(uuid) returns void
+language sql security definer set search_path = public, pg_temp as $$
+    update consumers_signin s set used = true where s.id = $1
+$$;
+revoke execute on function khata.note_sign_in, khata.try_sign_in, khata.use_sign_in from public;
+grant execute on function khata.note_sign_in, khata.try_sign_in, khata.use_sign_in to khata_app;
 
 -- Whose connections a proven mobile opens.
 create function khata.connections_of_mobile(proven text) returns table (connection bigint, consumer bigint)
@@ -86,7 +105,16 @@ begin
                or c.consumer_id = khata.scope('consumer'));
 end $$;
 
--- Whom a payment is for. The name is whole: the one query that asks for it masks it at once.
+-- A name as a counter may show it: of each word the first letter with its vowel signs, without the half letter that a virama
+-- would leave (display.bill_text.masked_name says the same).
+create function khata.masked(name text) returns text language sql immutable as $$
+    select coalesce(string_agg(
+        substring(word from '^.[\\u0900-\\u0903\\u093a-\\u093c\\u093e-\\u094c\\u094e\\u094f\\u0951-\\u0957\\u0962\\u0963]*')
+        || '***', ' ' order by place), '')
+    from regexp_split_to_table(btrim(name, E' \\t\\n'), '\\s+') with ordinality t(word, place) where word <> ''
+$$;
+
+-- Whom a payment is for.
 create function khata.payers(connections bigint[], today date)
 returns table (connection bigint, account_number text, discom text, discom_en text, discom_hi text, division_en text,
                division_hi text, name text, address text, category text, closed boolean, old_number text, last_day date,
@@ -95,7 +123,7 @@ language plpgsql stable security definer set search_path = public, pg_temp as $$
 #variable_conflict use_column
 begin
     return query
-        select c.id, c.account_number, d.code, d.name_en, d.name_hi, v.name_en, v.name_hi, p.name, c.address,
+        select c.id, c.account_number, d.code, d.name_en, d.name_hi, v.name_en, v.name_hi, khata.masked(p.name), c.address,
             coalesce(t.category, ''), coalesce(t.ended, false), o.number, o.last_day, w.paise,
             coalesce(c.consumer_id = khata.scope('consumer'), false) or coalesce(c.discom_id = (
                 select discom_id from discoms_office where id = khata.scope('office_from')), false)
@@ -106,8 +134,8 @@ begin
         join discoms_office v on v.id = c.division_id
         left join lateral (select category, ended from consumers_terms where connection_id = c.id and from_date <= today
                            order by from_date desc, revision desc limit 1) t on true
-        left join lateral (select number, last_day from consumers_oldnumber where connection_id = c.id
-                           order by last_day desc, id desc limit 1) o on true;
+        left join lateral (select number, last_day from consumers_oldnumber
+                           where connection_id = c.id and last_day >= today order by last_day desc, id desc limit 1) o on true;
 end $$;
 
 -- A message to a connection's mobile; null if there is none. The web may send on behalf of an office, to whomever was paid
@@ -119,6 +147,9 @@ begin
     if khata.scope('consumer') is null then
         perform khata.demand_office('sending a message');
     end if;
+    if khata.asked_by_web() and notify.template <> 'payment-taken' then
+        raise exception using errcode = '42501', message = 'the web sends no other message than that of a payment';
+    end if;
     insert into notices_message (subject, template, language, mobile, "values", cause)
     select c.id, notify.template, p.language, p.mobile_key, notify."values", notify.cause
     from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
@@ -128,6 +159,7 @@ begin
     return made;
 end $$;
 
+grant execute on function khata.masked to khata_app, khata_run;
 revoke execute on function khata.connections_by_number, khata.owed, khata.payers, khata.notify from public;
 grant execute on function khata.connections_by_number, khata.owed, khata.payers, khata.notify to khata_app, khata_run;
 """

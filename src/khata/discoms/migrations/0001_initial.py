@@ -7,7 +7,7 @@ AFTER = """
 grant select, insert, update, delete on django_session to khata_app;
 grant delete on django_session to khata_run;
 grant insert, update on discoms_limit to khata_app;
-grant update on discoms_limit to khata_run;
+grant update, delete on discoms_limit to khata_run;
 call khata.append_only('discoms_post');
 call khata.never_deleted('discoms_discom');
 call khata.never_deleted('discoms_office');

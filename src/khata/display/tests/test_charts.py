@@ -32,6 +32,7 @@ from khata.display.charts import (
     share_text,
     slab_fill,
     sparkline,
+    table_rows,
 )
 from khata.display.labels import LANGUAGES, Language
 
@@ -207,6 +208,46 @@ def test_an_estimate_a_reading_back_and_a_month_not_over_look_different() -> Non
     assert [e.text for e in parsed(year).iter("li")] == ["Month not over yet"]
 
 
+def test_a_month_without_a_bill_is_a_hole_and_one_bill_for_two_months_says_so() -> None:
+    bars = months(300_000, 200_000, 100_000)
+    bars[1] = replace(bars[1], wh=None)
+    bars[2] = replace(bars[2], months=2)
+    markup = month_bars(bars, chart_id="m", language="en")
+    assert markup.count('fill="url(#m-hole)"') == 1 and markup.count('id="m-hole"') == 1
+    assert [e.text for e in parsed(markup).iter("li")] == ["No bill"]
+    assert [e.text for e in with_class(markup, "chart-number")] == ["300", "100"]
+    titles = [e[0].text for e in with_class(markup, "chart-slot")]
+    assert titles[1:] == ["August 2025: No bill", "September 2025: 100 units (One bill for 2 months)"]
+    assert [row[1:] for row in month_table(bars, language="en")[1]] == [
+        ("300", "Whole month"),
+        ("–", "No bill"),
+        ("100", "One bill for 2 months"),
+    ]
+    nothing = month_bars([replace(bar, wh=None) for bar in bars], chart_id="m", language="en")
+    assert "<svg" not in nothing and "nothing to show yet" in nothing
+
+
+def test_each_day_stands_beside_the_same_day_a_year_before() -> None:
+    today = dt.date(2024, 2, 29)
+    used: dict[dt.date, int | None] = {
+        dt.date(2024, 2, 28): 5_000,
+        dt.date(2024, 2, 27): None,
+        dt.date(2023, 2, 28): 4_000,
+    }
+    bars = charts.day_bars(used, end=today, days=2)
+    assert [(bar.day.day, bar.wh, bar.last_year_wh) for bar in bars] == [(27, None, None), (28, 5_000, 4_000)]
+    (leap,) = charts.day_bars({**used, today: 6_000}, end=dt.date(2024, 3, 1), days=1)
+    assert (leap.wh, leap.last_year_wh) == (6_000, 4_000)
+
+
+@given(st.lists(st.none() | uses, min_size=1, max_size=31))
+def test_the_average_of_the_page_is_that_of_the_sentence(values: list[int | None]) -> None:
+    average = charts.average_wh(day_bars(values))
+    assert (average is None) == (not [wh for wh in values if wh is not None])
+    if average is not None:
+        assert f"average is {units_text(average)} unit" in daily_sentence(day_bars(values), "en")
+
+
 def test_a_chart_of_plain_days_needs_no_legend() -> None:
     assert "chart-keys" not in daily_bars(day_bars([1000, 2000]), chart_id="d", language="en")
 
@@ -279,6 +320,15 @@ def test_the_tables_are_exact_where_the_charts_are_short() -> None:
     header, rows = month_table(YEAR, language="en")
     assert header == ("Month", "Units", "How known") and rows[0] == ("July 2025", "612.337", "Whole month")
     assert rows[-1] == ("June 2026", "358", "Month not over yet")
+
+
+def test_the_rows_of_a_table_are_escaped_and_each_has_a_heading() -> None:
+    table = ET.fromstring(f"<table>{table_rows(daily_table(MIXED, language='hi'))}</table>")
+    header, rows = daily_table(MIXED, language="hi")
+    assert [cell.text for cell in table.findall("thead/tr/th[@scope='col']")] == list(header)
+    assert [tuple(cell.text for cell in row) for row in table.findall("tbody/tr")] == list(rows)
+    assert len(table.findall("tbody/tr/th[@scope='row']")) == len(rows)
+    assert "<script" not in table_rows(((HOSTILE,), [(HOSTILE, HOSTILE)]))
 
 
 def test_the_sentence_says_yesterday_the_average_and_last_year() -> None:

@@ -38,9 +38,10 @@ call khata.fence('metering_quarantine');
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
 
 -- The door through which pages see meter days: those of one connection that the scope may see, each meter only while it
--- hung there. A policy could not say that without joining every row; this asks once who asks.
+-- hung there. A policy could not say that without joining every row; this asks once who asks. It gives what the index
+-- holds and no more: one column else, and each day costs a read of the table.
 create function khata.meter_days(connection bigint, first date, until date)
-returns table (day date, total_wh int, register_wh bigint, demand_w int, quality smallint)
+returns table (day date, total_wh int, register_wh bigint, demand_w int)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 #variable_conflict use_column
 declare hung record;
@@ -62,7 +63,7 @@ begin
     loop
         if hung.meter_id is not null and hung.low < hung.high then
             return query
-            select distinct on (d.day) d.day, d.total_wh, d.register_wh, d.demand_w, d.quality
+            select distinct on (d.day) d.day, d.total_wh, d.register_wh, d.demand_w
             from metering_meterday d where d.meter_id = hung.meter_id and d.day >= hung.low and d.day < hung.high
             order by d.day, d.revision desc;
         end if;

@@ -18,16 +18,17 @@ call khata.fence('notices_delivery', $$
 call khata.fence('notices_mark');
 call khata.fence('notices_registration');
 
--- Whether we sent a message with this check code about an account that ends so. Anybody may ask, signed in or not, and
--- learns of the newest only what its bearer reads in it anyway. A code of sign-in has no tail, so it is never found.
--- An attempt that failed counts too: an answer that came too late does not take a message back.
+-- Whether we sent a message with this check code about an account that ends so; a code of sign-in names no account, but
+-- its bearer knows the mobile that it came to. Anybody may ask, signed in or not, and learns of the newest only what its
+-- bearer reads in it anyway. An attempt that failed counts too: an answer that came too late does not take a message back.
 create function khata.message_sent(code text, tail text)
 returns table (template text, sent_at timestamptz, language text)
 language sql stable security definer set search_path = public, pg_temp as $$
     select m.template, d.at, m.language
     from notices_delivery d join notices_message m on m.id = d.message_id
     where d.check_code = message_sent.code and message_sent.code <> '' and d.outcome <> 'refused'
-      and message_sent.tail ~ '^[0-9]{4}$' and m."values"[1] = message_sent.tail
+      and message_sent.tail ~ '^[0-9]{4}$'
+      and message_sent.tail = case m.template when 'sign-in-code' then right(m.mobile, 4) else m."values"[1] end
     order by d.outcome = 'sent' desc, d.at desc limit 1
 $$;
 revoke execute on function khata.message_sent from public;

@@ -68,6 +68,8 @@ begin
         where s.id = desk.shift;
 end $$;
 
+grant execute on function khata.hold, khata.desk to khata_app, khata_run;
+
 create function khata.check_shift() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 begin
     perform khata.hold('staff', new.staff_id);
@@ -109,6 +111,11 @@ begin
        or held.closed or new.received_at < held.opened_at then
         raise exception using errcode = 'KH008',
             message = format('receipt %s does not fit its shift, or the shift is closed', new.id);
+    end if;
+    if not exists (select from ledger_entry e join ledger_posting p on p.entry_id = e.id
+                   where e.id = new.entry_id and e.kind = 'receipt' and e.cause = 'payments:receipt:' || new.id
+                     and p.subject = new.connection_id and p.amount_paise = -new.amount_paise) then
+        raise exception using errcode = 'KH008', message = format('receipt %s has no posting of its own', new.id);
     end if;
     select serial into newest from payments_receipt where counter_id = new.counter_id and id <> new.id order by serial desc limit 1;
     if new.serial <> coalesce(newest, 0) + 1 then
@@ -162,7 +169,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('from_date', models.DateField()),
-                ('most_paise', models.BigIntegerField(help_text='the most cash of one receipt')),
+                ('most_paise', models.BigIntegerField(help_text='the most cash for one connection on one day')),
                 ('source', models.TextField(help_text='the law or order that says so')),
                 ('discom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
             ],

@@ -307,7 +307,9 @@ def _configuration(place: _Place, durable: bool) -> str:
         "log_timezone": "UTC",
         "lc_messages": "C",
         "log_checkpoints": "off",
-        "log_error_verbosity": "terse",  # the detail of a failed check would put a name and a mobile into the log
+        # A failed statement, or the detail of a failed check, would put a name and a mobile into the log.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
         "jit": "off",
         "shared_buffers": "256MB",
         "max_wal_size": "8GB",

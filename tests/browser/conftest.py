@@ -1,0 +1,51 @@
+"""One Kanpur, one server and one Chromium for all tests of this folder, which therefore keep to one worker."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.kanpur import TODAY, WITHOUT, Kanpur, build_kanpur, chromium
+from tests.browser.places import people_it
+from tests.database import fresh_database
+from tests.pages import served
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    program = chromium(os.environ.get(WITHOUT) == "1")
+    with sync_playwright() as playwright:
+        # Playwright's synchronous face runs a loop in this thread; Django would refuse to ask the database beside it.
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+        # As an administrator, and in a container, Chromium has no sandbox of its own. It opens our own pages only.
+        started = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="package")
+def kanpur(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kanpur]:
+    outbox = tmp_path_factory.mktemp("telephone") / "messages.jsonl"
+    with pytest.MonkeyPatch.context() as environment, fresh_database() as database:
+        environment.setenv("KHATA_TODAY", str(TODAY))
+        made = build_kanpur()
+        environment.setenv("KHATA_COMPANY", made.discom.code)
+        with served(database, today=str(TODAY), outbox=outbox) as site:
+            yield Kanpur(made, site=site, outbox=outbox, browser=browser)
+
+
+@pytest.fixture(scope="package")
+def peopled(kanpur: Kanpur) -> Kanpur:
+    people_it(kanpur)
+    return kanpur
