@@ -26,9 +26,7 @@ def browser() -> Iterator[Browser]:
         # Playwright's synchronous face runs a loop in this thread; Django would refuse to ask the database beside it.
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
         # As an administrator, and in a container, Chromium has no sandbox of its own. It opens our own pages only.
-        started = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield started
         started.close()
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
