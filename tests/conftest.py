@@ -16,7 +16,10 @@ for name in ("KHATA_DATABASE_URL", "KHATA_ROLE", "KHATA_TODAY", "KHATA_NOW"):
     os.environ.pop(name, None)
 django.setup()
 
-from tests.database import Database, fresh_database  # noqa: E402  # it needs Django's settings
+from khata.site.build import compile_words  # noqa: E402  # these need Django's settings
+from tests.database import VAR, Database, fresh_database  # noqa: E402
+
+compile_words(var=VAR)
 
 
 @pytest.fixture

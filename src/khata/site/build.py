@@ -78,12 +78,24 @@ def build(*, var: Path, say: Callable[[str], None]) -> None:
         _collect(folder=folder, say=say)
 
 
+def compile_words(*, var: Path) -> None:
+    """Brings the compiled Hindi alone up to date: who speaks a word before it is there speaks English until the end."""
+    folder = var / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder / "lock"):
+        _bring_up_to_date(_words(), folder=folder, say=lambda _: None)
+
+
+def _words() -> Output:
+    return Output("locale/hi/LC_MESSAGES/django.mo", (CATALOGUE,), ("babel",), _catalogue)
+
+
 def outputs() -> list[Output]:
     """All that is made beside the collected static files."""
     return [
         Output("static/khata/devanagari.woff2", (_font_file(),), ("fonttools", "brotli"), _font),
         *(_icon(name, size=size, share=share, ground=ground) for name, size, share, ground in _ICONS),
-        Output("locale/hi/LC_MESSAGES/django.mo", (CATALOGUE,), ("babel",), _catalogue),
+        _words(),
     ]
 
 
