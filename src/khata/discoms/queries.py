@@ -25,24 +25,21 @@ def divisions(discom: Discom) -> list[Office]:
 
 
 def division_named(discom: Discom, name: str) -> Office:
-    wanted = " ".join(name.casefold().split())
-    known = divisions(discom)
-    for office in known:
-        if wanted in (office.name_en.casefold(), office.name_hi, str(office.id)):
-            return office
-    names = ", ".join(office.name_en for office in known)
-    raise UnknownOfficeError(f"{discom.code} has no division {name!r}; its divisions are: {names or 'none yet'}")
+    return _named(discom, name, divisions(discom), "division")
 
 
 def office_named(discom: Discom, name: str) -> Office:
     """Any office of a company, by name or number."""
+    return _named(discom, name, list(Office.objects.filter(discom=discom).order_by("id")), "office")
+
+
+def _named(discom: Discom, name: str, known: list[Office], kind: str) -> Office:
     wanted = " ".join(name.casefold().split())
-    known = list(Office.objects.filter(discom=discom).order_by("id"))
     for office in known:
         if wanted in (office.name_en.casefold(), office.name_hi, str(office.id)):
             return office
     names = ", ".join(office.name_en for office in known)
-    raise UnknownOfficeError(f"{discom.code} has no office {name!r}; its offices are: {names or 'none yet'}")
+    raise UnknownOfficeError(f"{discom.code} has no {kind} {name!r}; its {kind}s are: {names or 'none yet'}")
 
 
 def posts_of(*, staff: int, today: dt.date) -> list[Held]:

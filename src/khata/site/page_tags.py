@@ -10,7 +10,6 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
 from khata.display import dates, money
-from khata.display.bill_text import masked_name
 from khata.display.chart_words import Table, units_text
 from khata.display.charts import table_rows
 from khata.display.labels import Language
@@ -87,11 +86,6 @@ def moment_day(moment: dt.datetime | None) -> str:
 def account(number: str) -> str:
     """An account number as it is read out: `31 0472 8856`."""
     return f"{number[:2]} {number[2:6]} {number[6:]}" if len(number) == 10 else number
-
-
-@register.filter
-def masked(name: str) -> str:
-    return masked_name(name)
 
 
 @register.filter

@@ -18,6 +18,6 @@ urlpatterns = [
 ]
 
 handler400 = "khata.site.pages.bad_request"
-handler403 = "khata.site.pages.forbidden"
+handler403 = "khata.site.pages.not_found"  # what is not theirs is not there
 handler404 = "khata.site.pages.not_found"
 handler500 = "khata.site.pages.server_error"
