@@ -18,13 +18,14 @@ from khata.billing.models import Bill, BillPart, Unissued
 from khata.billing.operations import run_cycle, set_policy
 from khata.consumers.models import Connection, Terms
 from khata.consumers.operations import NewConnections, connect
+from khata.consumers.rules import seeded_bodies
 from khata.discoms.models import Discom, Office, Post, Staff
 from khata.discoms.operations import install_companies
 from khata.discoms.queries import discom_named, division_named, divisions
 from khata.discoms.scope import Scope
 from khata.ledger.models import Balance, Posting
 from khata.ledger.operations import open_books
-from khata.ledger.rules import CONSUMERS
+from khata.ledger.rules import OWED
 from khata.metering.models import ReadingCycle
 from khata.metering.operations import NewDays, NewMeters, NewReadings, add_reading_cycle, hang, take_days, take_readings
 from khata.notices.models import Message
@@ -230,8 +231,8 @@ class Town:
         return found.outcome, found.reason
 
     def balance(self, name: str) -> int:
-        found = Balance.objects.filter(subject=self.connections[name], head__code=CONSUMERS).first()
-        return found.amount_paise if found else 0
+        found = Balance.objects.filter(subject=self.connections[name], head__code__in=OWED)
+        return sum(found.values_list("amount_paise", flat=True))
 
     def posted(self, name: str, cycle: str = "2024-06") -> int:
         """What the bill's entry put on the connection's account."""
@@ -303,7 +304,9 @@ def settle(built: Town, home: Home, discom: Discom) -> None:
         load_w=np.array([first.load_w]),
         old_number=[home.old_number],
     )
-    (identity,) = connect(discom=discom.id, rows=rows, wave="w1", old_until=OLD_UNTIL, now=ARRIVED).tolist()
+    draw = seeded_bodies(len(built.connections))
+    made = connect(discom=discom.id, rows=rows, wave="w1", old_until=OLD_UNTIL, now=ARRIVED, draw=draw)
+    (identity,) = made.tolist()
     connection = Connection.objects.get(id=identity)
     built.connections[home.name], built.consumers[home.name] = identity, connection.consumer_id
     built.accounts[home.name] = connection.account_number
@@ -390,7 +393,8 @@ def crowd(built: Town, count: int, *, seed: int, discom: str = KESCO) -> None:
         load_w=rng.choice([1_000, 2_000, 3_000, 5_000], count),
         old_number=[""] * count,
     )
-    ids = connect(discom=company.id, rows=rows, wave="w1", old_until=OLD_UNTIL, now=ARRIVED)
+    draw = seeded_bodies([seed, 1])
+    ids = connect(discom=company.id, rows=rows, wave="w1", old_until=OLD_UNTIL, now=ARRIVED, draw=draw)
     smart = np.arange(count) % 3 == 0
     cycle = ReadingCycle.objects.get(discom=company, code="R28").id
     serials = np.char.add(b"C", ids.astype("S20"))

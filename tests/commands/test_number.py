@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from khata.commands.main import main
-from khata.consumers.models import Connection, Consumer, OldNumber
+from khata.consumers.models import Connection, Consumer, IssuedNumber, NumberWindow, OldNumber
 from khata.discoms.queries import discom_named, division_named
-from tests.cast import GUMTI, KESCO, MEERUT, OLD_UNTIL, PVVNL, town
+from tests.cast import ARRIVED, GUMTI, KESCO, MEERUT, OLD_UNTIL, PVVNL, town
 from tests.database import Database
 
 BEFORE = "2024-06-20"
@@ -35,6 +35,7 @@ def people(module_database: Database) -> Iterator[None]:
     for number, (company, old_numbers) in PEOPLE.items():
         consumer = Consumer.objects.create(name="Asha", name_key="asha")
         place = places[company]
+        IssuedNumber.objects.create(number=number, discom=place.discom, account=number, issued_at=ARRIVED)
         connection = Connection.objects.create(
             consumer=consumer,
             discom=place.discom,
@@ -43,7 +44,9 @@ def people(module_database: Database) -> Iterator[None]:
             connected_on=dt.date(2020, 1, 1),
         )
         for old in old_numbers:
-            OldNumber.objects.create(connection=connection, discom=place.discom, number=old, last_day=OLD_UNTIL)
+            OldNumber.objects.create(connection=connection, discom=place.discom, number=old)
+    for place in places.values():
+        NumberWindow.objects.create(discom=place.discom, last_day=OLD_UNTIL, source="test", known_at=ARRIVED)
     yield
 
 
@@ -67,7 +70,7 @@ class Console:
         answer = json.loads(out)
         assert code == 0
         assert list(answer) == ["result", "matches"]
-        assert all(list(match) == ["number", "discom", "why"] for match in answer["matches"])
+        assert all(list(match) == ["number", "discom", "why", "honoured"] for match in answer["matches"])
         return answer["result"], [match["number"] for match in answer["matches"]]
 
 
@@ -81,7 +84,8 @@ def test_an_account_number_as_people_type_it(console: Console, typed: str) -> No
 def test_the_whole_answer(console: Console) -> None:
     _, out, _ = console.run("23456789", "--discom", "kesco", "--json")
     why = "old number, honoured until 2024-09-13"
-    assert json.loads(out) == {"result": "one", "matches": [{"number": "1414213562", "discom": KESCO, "why": why}]}
+    match = {"number": "1414213562", "discom": KESCO, "why": why, "honoured": True}
+    assert json.loads(out) == {"result": "one", "matches": [match]}
 
 
 @pytest.mark.parametrize("typed", ["3141592654", "999999", "999999999", "0", "1234567890"])
@@ -95,14 +99,46 @@ def test_the_same_old_number_in_two_companies_gives_both(console: Console) -> No
     assert console.resolve("1234567", "--discom", PVVNL) == ("one", ["2718281828"])
 
 
-def test_an_old_number_ends_with_its_last_day_in_india(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert console.resolve("0012345", today="2024-09-13") == ("one", ["1618033988"])
-    assert console.resolve("0012345", today="2024-09-14") == ("none", [])
+@pytest.mark.parametrize(
+    ("typed", "result"),
+    [
+        ("KESCO 1234567", ("one", ["3141592653"])),
+        ("pvvnl-1234567", ("one", ["2718281828"])),
+        (" KESCO: १२३४ ५६७", ("one", ["3141592653"])),
+        ("KESCO-3141592653", ("one", ["3141592653"])),
+        ("PVVNL 3141592653", ("none", [])),
+    ],
+)
+def test_a_company_s_code_may_stand_in_front(console: Console, typed: str, result: tuple[str, list[str]]) -> None:
+    assert console.resolve(typed) == result
+
+
+def test_a_code_in_front_and_another_company_asked_for_fit_nobody(console: Console) -> None:
+    assert console.resolve("KESCO 1234567", "--discom", PVVNL) == ("none", [])
+
+
+def test_an_old_number_is_honoured_through_its_last_day_in_india_and_finds_for_ever(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(today: str) -> tuple[bool, str]:
+        (match,) = json.loads(console.run("--json", "0012345", today=today)[1])["matches"]
+        assert match["number"] == "1618033988"
+        return match["honoured"], match["why"]
+
+    inside = (True, "old number, honoured until 2024-09-13")
+    after = (False, "old number, not honoured since 2024-09-14")
+    assert (said("2024-09-13"), said("2024-09-14"), said("2030-01-01")) == (inside, after, after)
     assert console.resolve("1618033988", today="2024-09-14") == ("one", ["1618033988"])
     monkeypatch.setenv("KHATA_NOW", "2024-09-13T18:29:59Z")  # a second before midnight in Kanpur
-    assert console.resolve("0012345", today="") == ("one", ["1618033988"])
+    assert said("") == inside
     monkeypatch.setenv("KHATA_NOW", "2024-09-13T18:30:00Z")
-    assert console.resolve("0012345", today="") == ("none", [])
+    assert said("") == after
+
+
+def test_of_two_ways_to_one_connection_that_which_is_honoured_is_told(console: Console) -> None:
+    _, out, _ = console.run("777777", "--json", today="2024-09-14")
+    why = "account number without its leading zeros"
+    assert json.loads(out)["matches"] == [{"number": "0000777777", "discom": KESCO, "why": why, "honoured": True}]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +169,14 @@ def test_two_ways_to_one_connection_are_one_match(console: Console) -> None:
     _, out, _ = console.run("777777", "--json")
     assert json.loads(out) == {
         "result": "one",
-        "matches": [{"number": "0000777777", "discom": KESCO, "why": "old number, honoured until 2024-09-13"}],
+        "matches": [
+            {
+                "number": "0000777777",
+                "discom": KESCO,
+                "why": "old number, honoured until 2024-09-13",
+                "honoured": True,
+            }
+        ],
     }
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from khata.commands.clock import business_date
 from khata.commands.errors import CommandError
 from khata.consumers.models import Connection
-from khata.consumers.operations import queue_codes
+from khata.consumers.operations import queue_codes, queue_numbers
 from khata.discoms.queries import UnknownOfficeError, discom_named
 from khata.formats.text import iso_date
 from khata.notices.backends import Backend, Meta
@@ -80,6 +80,7 @@ def _until_none_waits(backend: Backend) -> dict[str, int]:
     key = settings.SECRET_KEY.encode()
     while True:
         queue_codes(now=dt.datetime.now(dt.UTC))
+        queue_numbers(now=dt.datetime.now(dt.UTC), today=business_date())
         found = send_queued(backend=backend, key=key, now=dt.datetime.now(dt.UTC), limit=_ROUND)
         for word in totals:
             totals[word] += getattr(found, word)

@@ -1,7 +1,8 @@
 """`khata number resolve TEXT`: which connections an account number means, old or new.
 
 None, one and many are all answers and end with 0; a text that cannot be a number ends with 2. Digits of any script and
-blanks or hyphens between them are accepted.
+blanks or hyphens between them are accepted, and a company's code in front. An old number after its last day still finds
+its connection: then `honoured` is false.
 """
 
 import argparse
@@ -39,7 +40,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_data(found: Resolved) -> dict[str, object]:
-    matches = [{"number": match.number, "discom": match.discom, "why": match.why} for match in found.matches]
+    matches = [
+        {"number": match.number, "discom": match.discom, "why": match.why, "honoured": match.honoured}
+        for match in found.matches
+    ]
     return {"result": found.result, "matches": matches}
 
 

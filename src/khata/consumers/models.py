@@ -21,30 +21,71 @@ class Consumer(models.Model):
         ]
 
 
-class Connection(models.Model):
-    """A supply at one place. Its account number is text of ten digits; those we issue do not begin with 0."""
+class IssuedNumber(models.Model):
+    """An account number of the State: whoever had it once, nobody else gets it again.
 
-    consumer = models.ForeignKey(Consumer, models.PROTECT)
-    discom = models.ForeignKey(Discom, models.PROTECT)
-    division = models.ForeignKey(Office, models.PROTECT)
-    account_number = models.TextField(unique=True)
-    address = models.TextField(blank=True, default="")
-    connected_on = models.DateField()
-    wave = models.TextField(blank=True, default="", help_text="the migration wave that brought it in; empty if new")
+    `account` is for whom it was drawn in the company's own system; where there is none, and for a number that was
+    brought along, the number itself stands there.
+    """
+
+    pk = models.CompositePrimaryKey("discom_id", "account")
+    discom = models.ForeignKey(Discom, models.PROTECT, db_index=False)
+    account = models.TextField()
+    number = models.TextField()
+    issued_at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(account_number__regex=r"^[0-9]{10}$"), name="account_number_ten_digits")
+            models.CheckConstraint(condition=Q(number__regex=r"^[0-9]{10}$"), name="issued_number_ten_digits"),
+            models.UniqueConstraint(fields=["number"], name="issued_number_once"),
         ]
 
 
-class OldNumber(models.Model):
-    """A number of the company's own system, honoured up to and including `last_day` (IST)."""
+class Connection(models.Model):
+    """A supply at one place. Its account number is text of ten digits; those we issue do not begin with 0.
 
-    connection = models.ForeignKey(Connection, models.PROTECT)
-    discom = models.ForeignKey(Discom, models.PROTECT)
+    Not `live`: its wave was rolled back, and the company's own system has it again. Then nobody sees it here.
+    """
+
+    consumer = models.ForeignKey(Consumer, models.PROTECT, db_constraint=False)
+    discom = models.ForeignKey(Discom, models.PROTECT, db_constraint=False, db_index=False)
+    division = models.ForeignKey(Office, models.PROTECT)
+    account_number = models.TextField()
+    address = models.TextField(blank=True, default="")
+    connected_on = models.DateField()
+    wave = models.TextField(blank=True, default="", help_text="the migration wave that brought it in; empty if new")
+    live = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(account_number__regex=r"^[0-9]{10}$"), name="account_number_ten_digits"),
+            models.UniqueConstraint(fields=["account_number"], name="account_number_once"),
+        ]
+
+
+class NumberWindow(models.Model):
+    """Until when the old numbers of a wave are honoured, that day (IST) included; the newest row of a wave counts.
+
+    Without a last day the window is closed.
+    """
+
+    discom = models.ForeignKey(Discom, models.PROTECT, db_index=False)
+    wave = models.TextField(blank=True)
+    last_day = models.DateField(null=True)
+    source = models.TextField(help_text="the order that says so")
+    known_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["discom", "wave", "-id"], name="newest_window_of_a_wave")]
+        constraints = [models.CheckConstraint(condition=~Q(source=""), name="number_window_has_a_source")]
+
+
+class OldNumber(models.Model):
+    """A number of the company's own system. How long it is honoured is said by the window of its connection's wave."""
+
+    connection = models.ForeignKey(Connection, models.PROTECT, db_constraint=False)
+    discom = models.ForeignKey(Discom, models.PROTECT, db_constraint=False, db_index=False)
     number = models.TextField()
-    last_day = models.DateField()
 
     class Meta:
         constraints = [
@@ -56,7 +97,9 @@ class OldNumber(models.Model):
 class Terms(models.Model):
     """What the connection is billed as from a day on: a dated fact, never edited; a day's highest revision wins."""
 
-    connection = models.ForeignKey(Connection, models.PROTECT, db_index=False)  # terms_dated_once begins with it
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, db_constraint=False, db_index=False
+    )  # terms_dated_once begins with it
     from_date = models.DateField()
     revision = models.SmallIntegerField(default=0)
     known_at = models.DateTimeField()
@@ -93,3 +136,21 @@ class SignIn(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["asked_at"], condition=Q(queued=False), name="sign_in_to_queue")]
+
+
+class NumberAsked(models.Model):
+    """Somebody typed a number and wants the new one sent to its owner. What was typed may be anything.
+
+    Not append-only: a worker notes whom it wrote to, and deletes rows of yesterday.
+    """
+
+    typed = models.TextField()
+    asked_at = models.DateTimeField()
+    queued = models.BooleanField(default=False)
+    connection = models.BigIntegerField(null=True, help_text="who was written to")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["asked_at"], condition=Q(queued=False), name="number_asked_to_queue"),
+            models.Index(fields=["connection"], condition=Q(connection__isnull=False), name="number_told_to"),
+        ]

@@ -1,4 +1,4 @@
-"""Brings in consumers and their connections; their sign-in by a code; messages to them."""
+"""Connects consumers; their sign-in by a code; their new number on request; messages to them."""
 
 import datetime as dt
 import secrets
@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from django.db import connection, transaction
 from django.db import connection as session
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from khata.consumers.models import Connection, SignIn
-from khata.consumers.queries import connections_of_mobile
+from khata.consumers.arrivals import Arrivals, Days, set_window, write_new
+from khata.consumers.models import Connection, NumberAsked, SignIn
+from khata.consumers.numbers import issue, issue_unnamed
+from khata.consumers.queries import connections_of_mobile, has_window, old_number_of, resolve
 from khata.consumers.rules import (
     CHECKS_PER_ADDRESS,
     CODE_DIGITS,
@@ -24,19 +24,20 @@ from khata.consumers.rules import (
     CODES_PER_MOBILE,
     FAILURES_IN_TOTAL,
     MORE_DIGITS,
-    account_numbers,
+    NUMBERS_IN_TOTAL,
+    NUMBERS_PER_ADDRESS,
+    Draw,
     mobile_key,
-    name_key,
+    random_bodies,
 )
 from khata.discoms.operations import within
 from khata.discoms.queries import tries
-from khata.formats import pgcopy
-from khata.jobs.bulk import copy_in, next_ids
+from khata.formats.text import FormatError
 from khata.kernel.quantities import Int64
 from khata.notices.operations import queue_one
-from khata.notices.rules import SIGN_IN_CODE, Template, sign_in_code, told_values
+from khata.notices.rules import NEW_NUMBER, SIGN_IN_CODE, Template, sign_in_code, told_values
 
-Days = npt.NDArray[np.datetime64]
+NUMBERS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -57,63 +58,40 @@ class NewConnections:
 
 
 @transaction.atomic
-def connect(*, discom: int, rows: NewConnections, wave: str, old_until: dt.date, now: dt.datetime) -> Int64:
-    """Make consumers and connections, issue account numbers, keep old numbers; returns the connections' ids."""
-    count = len(rows.name)
-    people, ids = next_ids("consumers_consumer", count), next_ids("consumers_connection", count)
-    copy_in(
-        "consumers_consumer",
-        {
-            "id": pgcopy.int8(people),
-            "name": _text(rows.name),
-            "name_key": _text([name_key(name) for name in rows.name]),
-            "mobile": _text(rows.mobile),
-            "mobile_key": _text([mobile_key(mobile) for mobile in rows.mobile]),
-            "language": _text(rows.language),
-        },
-    )
-    copy_in(
-        "consumers_connection",
-        {
-            "id": pgcopy.int8(ids),
-            "consumer_id": pgcopy.int8(people),
-            "discom_id": pgcopy.int2(np.full(count, discom)),
-            "division_id": pgcopy.int4(rows.division),
-            "account_number": pgcopy.text(account_numbers(ids)),
-            "address": _text(rows.address),
-            "connected_on": pgcopy.date(rows.connected_on),
-            "wave": _text([wave] * count),
-        },
-    )
-    copy_in(
-        "consumers_terms",
-        {
-            "connection_id": pgcopy.int8(ids),
-            "from_date": pgcopy.date(rows.connected_on),
-            "revision": pgcopy.int2(np.zeros(count, np.int64)),
-            "known_at": pgcopy.timestamptz(np.full(count, np.datetime64(now.replace(tzinfo=None), "us"))),
-            "category": _text(rows.category),
-            "area": _text(rows.area),
-            "mode": _text(rows.mode),
-            "load_w": pgcopy.int4(rows.load_w),
-            "ended": pgcopy.boolean(np.zeros(count, np.bool_)),
-        },
-    )
-    old = np.array([number != "" for number in rows.old_number])
-    copy_in(
-        "consumers_oldnumber",
-        {
-            "connection_id": pgcopy.int8(ids[old]),
-            "discom_id": pgcopy.int2(np.full(int(old.sum()), discom)),
-            "number": _text([number for number in rows.old_number if number]),
-            "last_day": pgcopy.date(np.full(int(old.sum()), np.datetime64(old_until))),
-        },
-    )
-    return ids
+def connect(
+    *,
+    discom: int,
+    rows: NewConnections,
+    wave: str,
+    old_until: dt.date,
+    now: dt.datetime,
+    draw: Draw = random_bodies,
+) -> Int64:
+    """Make consumers and connections, issue account numbers, keep old numbers; returns the connections' ids.
 
-
-def _text(values: Sequence[str]) -> pgcopy.Column:
-    return pgcopy.text(np.array(values, dtype=np.str_))
+    Old numbers are honoured until `old_until` if nothing is said yet of this wave's.
+    """
+    named = [old for old in rows.old_number if old]
+    numbers = issue(discom=discom, accounts=named, draw=draw, now=now)
+    fresh = iter(issue_unnamed(discom=discom, count=len(rows.name) - len(named), draw=draw, now=now))
+    arrivals = Arrivals(
+        account_number=[numbers[old] if old else next(fresh) for old in rows.old_number],
+        name=rows.name,
+        mobile=rows.mobile,
+        mobile_key=[mobile_key(mobile) for mobile in rows.mobile],
+        language=rows.language,
+        address=rows.address,
+        division=rows.division,
+        connected_on=rows.connected_on,
+        category=rows.category,
+        area=rows.area,
+        mode=rows.mode,
+        load_w=rows.load_w,
+        old_number=rows.old_number,
+    )
+    if named and not has_window(discom=discom, wave=wave):
+        set_window(discom=discom, wave=wave, last_day=old_until, source="with its first connections", now=now)
+    return write_new(discom=discom, wave=wave, rows=arrivals, now=now)
 
 
 # -- sign-in by a code sent to the registered mobile -------------------------------------------------------------------
@@ -174,7 +152,9 @@ def queue_codes(*, now: dt.datetime) -> int:
     with transaction.atomic():
         waiting = SignIn.objects.select_for_update(skip_locked=True).filter(queued=False).order_by("asked_at")
         for asked in waiting[:500]:
-            owner = Connection.objects.filter(consumer__mobile_key=asked.mobile_key).select_related("consumer")
+            owner = Connection.objects.filter(consumer__mobile_key=asked.mobile_key, live=True).select_related(
+                "consumer"
+            )
             first = owner.order_by("id").first() if asked.mobile_key else None
             if first is not None and (now - asked.asked_at).total_seconds() <= CODE_SECONDS:
                 queue_one(
@@ -202,6 +182,68 @@ def _within(key: str, limits: Sequence[tuple[int, int]], now: dt.datetime, secre
 def _hashed(key: str, seconds: int, secret: str) -> str:
     text = f"{key}/{seconds}"
     return salted_hmac("khata.consumers.limit", text, secret=secret, algorithm="sha256").hexdigest()
+
+
+# -- the new number, sent to whoever owns the old one ------------------------------------------------------------------
+
+
+def ask_number(*, typed: str, address: str, now: dt.datetime, key: str) -> bool:
+    """Note that somebody wants a new number sent to its owner; False where too many were asked for.
+
+    Whatever was typed, the same row is written and nothing is looked up: neither answer nor time tells whose it is.
+    A company's code may stand in front of the number. `now` is the real time; `key` the installation's.
+    """
+    if not _within(f"number-address:{address}", NUMBERS_PER_ADDRESS, now, key):
+        return False
+    if not _within("number-total", NUMBERS_IN_TOTAL, now, key):
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("select khata.note_number_asked(%s, %s)", [typed.replace("\0", ""), now])
+    return True
+
+
+@transaction.atomic
+def queue_numbers(*, now: dt.datetime, today: dt.date) -> int:
+    """Queue new-number to the registered mobile of each number asked for since; for workers. Returns how many.
+
+    Only where what was typed means exactly one connection with an old number that is honoured today, and once a day.
+    Rows of yesterday are thrown away.
+    """
+    with session.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_xact_lock(hashtextextended('consumers:numbers', 0))")
+        ((mine,),) = cursor.fetchall()
+    if not mine:  # another worker is at it
+        return 0
+    told, yesterday = 0, now - dt.timedelta(days=1)
+    NumberAsked.objects.filter(asked_at__lt=yesterday).delete()
+    for asked in NumberAsked.objects.filter(queued=False).order_by("asked_at")[:NUMBERS_AT_ONCE]:
+        to = _tell_number(asked, today)
+        NumberAsked.objects.filter(id=asked.id).update(queued=True, connection=to)
+        told += to is not None
+    return told
+
+
+def _tell_number(asked: NumberAsked, today: dt.date) -> int | None:
+    """The connection that was written to, if any."""
+    try:
+        matches = resolve(typed=asked.typed, today=today).matches
+    except FormatError:
+        return None
+    if len(matches) != 1 or NumberAsked.objects.filter(connection=matches[0].connection).exists():
+        return None
+    owner = Connection.objects.select_related("consumer").get(id=matches[0].connection)
+    old = old_number_of(connection_id=owner.id, today=today)
+    if old is None or not owner.consumer.mobile_key:
+        return None
+    queue_one(
+        template=NEW_NUMBER,
+        subject=owner.id,
+        language=owner.consumer.language,
+        mobile=owner.consumer.mobile_key,
+        values=(old.number, owner.account_number, old.last_day.isoformat()),
+        cause=f"consumers:number-asked:{asked.id}",
+    )
+    return owner.id
 
 
 # -- a message about one act -------------------------------------------------------------------------------------------

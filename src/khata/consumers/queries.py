@@ -7,8 +7,9 @@ from typing import Literal
 
 from django.db import connection as session
 
-from khata.consumers.models import OldNumber, Terms
-from khata.consumers.rules import address_part, mobile_key, name_key
+from khata.consumers.models import NumberWindow, Terms
+from khata.consumers.rules import address_part, company_and_number, mobile_key, name_key
+from khata.discoms.models import Discom
 from khata.formats.text import FormatError, account_number_text
 from khata.jobs.bulk import integers, last_of_day
 from khata.kernel.quantities import Int64
@@ -20,7 +21,10 @@ SHORTEST_NAME = 2
 
 @dataclass(frozen=True)
 class Match:
-    """A connection that an identifier may mean, and why. `matched` is the number itself, with the zeros it may lack."""
+    """A connection that an identifier may mean, and why. `matched` is the number itself, with the zeros it may lack.
+
+    Money is taken under a number that is `honoured`; an old one after its `last_day` only leads to the connection.
+    """
 
     number: str
     discom: str
@@ -28,6 +32,8 @@ class Match:
     connection: int
     matched: str
     exact: bool  # not by adding zeros
+    honoured: bool
+    last_day: dt.date | None  # of an old number; None also where its window is closed
 
 
 @dataclass(frozen=True)
@@ -39,21 +45,32 @@ class Resolved:
 def resolve(*, typed: str, today: dt.date, discom: str | None = None) -> Resolved:
     """Which connections a typed number means, of any company. Never guesses: a number that fits several gives them all.
 
-    Ten digits are an account number; six to eight an old number, honoured up to and including its last day (IST). Fewer
-    digits than a number has may also be that number without its leading zeros, which a spreadsheet has eaten. Raises
-    FormatError for what cannot be a number at all. For the web the database demands the scope of an office.
+    Ten digits are an account number; six to eight an old number, honoured up to and including its last day (IST), and
+    found after it too. Fewer digits than a number has may also be that number without its leading zeros, which a
+    spreadsheet has eaten. A company's code may stand in front. Raises FormatError for what cannot be a number at all.
+    For the web the database demands the scope of an office.
     """
-    number = _digits_of(typed)
+    named, rest = _company_named(typed)
+    number, companies = _digits_of(rest), {code for code in (named, discom) if code}
     lengths = [ACCOUNT_DIGITS, *(length for length in OLD_DIGITS if length >= len(number))]
-    query = "select connection, account_number, discom, old_number, last_day from khata.connections_by_number(%s, %s)"
+    query = """
+        select connection, account_number, discom, old_number, last_day, honoured
+        from khata.connections_by_number(%s, %s)"""
     with session.cursor() as cursor:
         cursor.execute(query, [sorted({number.zfill(length) for length in lengths}), today])
-        found = [_match(number, *row) for row in cursor.fetchall() if discom in (None, row[2])]
+        found = [_match(number, *row) for row in cursor.fetchall() if companies <= {row[2]}]
     matches: dict[str, Match] = {}
-    for match in sorted(found, key=lambda each: not each.exact):  # of two ways to one connection, the exact one is told
+    # Of two ways to one connection the better one is told: one that is honoured, and then the exact one.
+    for match in sorted(found, key=lambda each: (not each.honoured, not each.exact)):
         matches.setdefault(match.number, match)
     listed = tuple(sorted(matches.values(), key=lambda match: (match.discom, match.number)))
     return Resolved("none" if not listed else "one" if len(listed) == 1 else "many", listed)
+
+
+def _company_named(typed: str) -> tuple[str, str]:
+    """The code of a company that stands in front, if there is such a company, and the rest."""
+    code, rest = company_and_number(typed)
+    return (code, rest) if code and Discom.objects.filter(code=code).exists() else ("", typed)
 
 
 def _digits_of(typed: str) -> str:
@@ -71,14 +88,38 @@ def _digits_of(typed: str) -> str:
 
 
 def _match(
-    number: str, connection: int, account_number: str, discom: str, old_number: str | None, last_day: dt.date | None
+    number: str,
+    connection: int,
+    account_number: str,
+    discom: str,
+    old_number: str | None,
+    last_day: dt.date | None,
+    honoured: bool,
 ) -> Match:
     matched = account_number if old_number is None else old_number
     exact = matched == number
     why = "account number" if old_number is None else "old number"
     why += "" if exact else " without its leading zeros"
-    why += "" if old_number is None else f", honoured until {last_day}"
-    return Match(account_number, discom, why, connection, matched, exact)
+    if old_number is not None and honoured:
+        why += f", honoured until {last_day}"
+    elif old_number is not None:
+        why += ", not honoured" + (f" since {last_day + dt.timedelta(days=1)}" if last_day else "")
+    return Match(account_number, discom, why, connection, matched, exact, honoured, last_day)
+
+
+def newest_window(*, discom: int, wave: str) -> NumberWindow | None:
+    """What was said last of a wave's old numbers."""
+    return NumberWindow.objects.filter(discom_id=discom, wave=wave).order_by("-id").first()
+
+
+def has_window(*, discom: int, wave: str) -> bool:
+    return newest_window(discom=discom, wave=wave) is not None
+
+
+def window_of(*, discom: int, wave: str) -> dt.date | None:
+    """The last day (IST) on which a wave's old numbers are honoured; None if they are not, or not any more."""
+    newest = newest_window(discom=discom, wave=wave)
+    return newest.last_day if newest else None
 
 
 @dataclass(frozen=True)
@@ -138,15 +179,16 @@ def find(*, text: str, discom: str, today: dt.date, limit: int) -> tuple[Found, 
     Another company's connection only by its exact number, old or new. Names and mobiles are looked for under the fence,
     so only among the connections that the scope sees. Raises FormatError for what can be none of these.
     """
-    number = account_number_text(text)
+    number = account_number_text(_company_named(text)[1])
+    is_number = number.isascii() and number.isdecimal() and len(number) <= ACCOUNT_DIGITS
     ways: list[tuple[int, str, Literal["number", "mobile", "name"], bool]] = []
-    if number.isascii() and number.isdecimal() and len(number) <= ACCOUNT_DIGITS:
+    if is_number:
         for match in resolve(typed=text, today=today).matches:
             if match.exact or match.discom == discom:
                 ways.append((match.connection, match.matched, "number", not match.exact))
     if mobile_key(text):
         ways += [(one, "", "mobile", False) for one in _seen_by_key(_BY_MOBILE, mobile_key(text), discom, limit)]
-    if any(character.isalpha() for character in text):
+    if any(character.isalpha() for character in text) and not is_number:
         key = name_key(text)
         if len(key) < SHORTEST_NAME:
             raise FormatError("this is too short to look for a name", next_step="Give more letters of the name")
@@ -193,8 +235,8 @@ def connections_of_mobile(mobile_key: str) -> list[tuple[int, int]]:
 
 
 def supplied(*, division: int, before: dt.date) -> Int64:
-    """Ids of a division's connections made before a day, rising."""
-    query = "select id from consumers_connection where division_id = %s and connected_on < %s order by id"
+    """Ids of a division's live connections made before a day, rising."""
+    query = "select id from consumers_connection where division_id = %s and connected_on < %s and live order by id"
     return integers(query, (division, before), 1)[0]
 
 
@@ -245,9 +287,23 @@ def own_connections() -> list[OwnConnection]:
         return [OwnConnection(*row) for row in cursor.fetchall()]
 
 
-def old_number_of(*, connection_id: int, today: dt.date) -> OldNumber | None:
-    """The old number of a connection, as long as it is honoured."""
-    return OldNumber.objects.filter(connection_id=connection_id, last_day__gte=today).order_by("id").first()
+@dataclass(frozen=True)
+class HonouredNumber:
+    number: str
+    last_day: dt.date
+
+
+def old_number_of(*, connection_id: int, today: dt.date) -> HonouredNumber | None:
+    """The old number of a live connection, as long as it is honoured."""
+    query = """
+        select o.number, w.last_day from consumers_oldnumber o
+        join consumers_connection c on c.id = o.connection_id and c.live
+        cross join lateral khata.window_of(c.discom_id, c.wave) w (last_day)
+        where o.connection_id = %s and w.last_day >= %s order by o.id limit 1"""
+    with session.cursor() as cursor:
+        cursor.execute(query, [connection_id, today])
+        row = cursor.fetchone()
+    return HonouredNumber(*row) if row else None
 
 
 def terms_on(*, connection_id: int, day: dt.date) -> Terms | None:

@@ -1,37 +1,72 @@
-"""Account numbers: how they are issued, and how what people type is understood."""
+"""Account numbers: how they are drawn and checked, and how what people type is understood."""
+
+import functools
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from stdnum import damm
 
-# Damm's quasigroup: one wrong digit, or two neighbours exchanged, never gives the same check digit.
-_DAMM = np.array(
-    [
-        [0, 3, 1, 7, 5, 9, 8, 6, 4, 2],
-        [7, 0, 9, 2, 1, 5, 4, 8, 6, 3],
-        [4, 2, 0, 6, 8, 7, 1, 3, 5, 9],
-        [1, 7, 5, 0, 9, 8, 3, 4, 2, 6],
-        [6, 1, 2, 3, 0, 4, 5, 9, 7, 8],
-        [3, 6, 7, 4, 2, 0, 9, 5, 8, 1],
-        [5, 8, 6, 9, 7, 2, 0, 1, 3, 4],
-        [8, 9, 4, 5, 3, 6, 2, 0, 1, 7],
-        [9, 4, 3, 8, 6, 1, 7, 2, 0, 5],
-        [2, 5, 8, 1, 4, 3, 6, 7, 9, 0],
-    ]
-)
-_BODIES = 899_999_963  # a prime below the 9 x 10⁸ bodies of nine digits that do not begin with 0
-_SPREAD = 362_880_013  # neighbours get far-apart numbers, so that a number tells nothing of the next one
+from khata.formats.text import digits
+from khata.kernel.quantities import Int64
+
+# So many bodies of numbers: nine digits that do not begin with 0, in no order that anybody could guess.
+Draw: TypeAlias = Callable[[int], Int64]
+
+_LEAST_BODY, _BODIES = 100_000_000, 900_000_000
+_COMPANY_FIRST = re.compile(r"\s*([A-Za-z]{2,12})[\s:/\-–]*([0-9].*)", re.DOTALL)
 
 
-def account_numbers(serials: npt.NDArray[np.int64]) -> npt.NDArray[np.bytes_]:
-    """The numbers of the series for serials 1, 2, 3 …: nine digits and a check digit, never beginning with 0."""
-    if serials.size and (serials.min() < 1 or serials.max() >= _BODIES):
-        raise ValueError(f"the number series has serials 1 to {_BODIES - 1}")
-    bodies = 100_000_000 + serials * _SPREAD % _BODIES
-    digits = np.array([bodies // 10**place % 10 for place in range(8, -1, -1)])
-    check = np.zeros(len(serials), np.int64)
-    for column in digits:
-        check = _DAMM[check, column]
-    return (bodies * 10 + check).astype("S10")
+def random_bodies(count: int) -> Int64:
+    """From the operating system's chance: knowing one number, or a million, tells nothing of another."""
+    drawn = np.frombuffer(os.urandom(8 * count), np.uint64)
+    return (drawn % np.uint64(_BODIES)).astype(np.int64) + _LEAST_BODY
+
+
+def seeded_bodies(seed: int | Sequence[int]) -> Draw:
+    """The same numbers for the same seed: for a rehearsal, never for people."""
+    chance = np.random.default_rng(seed)
+    return lambda count: chance.integers(_LEAST_BODY, _LEAST_BODY + _BODIES, count)
+
+
+@functools.cache
+def _check_table() -> Int64:
+    """(10, 1000): which interim digit follows on one when three digits are read. Asked of the library, once."""
+    led_to = {damm.checksum(digit): digit for digit in "0123456789"}  # one digit leads to each interim digit
+    one = np.array([[damm.checksum(led_to[interim] + digit) for digit in "0123456789"] for interim in range(10)])
+    three = np.arange(1000)
+    after_two = one[one[np.arange(10)[:, None], three // 100], three // 10 % 10]
+    return np.asarray(one[after_two, three % 10], np.int64)
+
+
+def _check_digit(bodies: Int64) -> Int64:
+    table, interim = _check_table(), np.zeros(len(bodies), np.int64)
+    for place in (1_000_000, 1_000, 1):
+        interim = table[interim, bodies // place % 1_000]
+    return interim
+
+
+def with_check_digit(bodies: Int64) -> Int64:
+    """Numbers of ten digits: body and check digit by Damm, which finds a wrong digit and two neighbours swapped."""
+    if bodies.size and (bodies.min() < _LEAST_BODY or bodies.max() >= _LEAST_BODY + _BODIES):
+        raise ValueError("a number is drawn as nine digits that do not begin with 0")
+    return bodies * 10 + _check_digit(bodies)
+
+
+def in_series(numbers: Int64) -> npt.NDArray[np.bool_]:
+    """Whether each may have been issued by us. Numbers that companies brought along have no check digit."""
+    bodies, last = numbers // 10, numbers % 10
+    ours = (bodies >= _LEAST_BODY) & (bodies < _LEAST_BODY + _BODIES) & (_check_digit(bodies % 10**9) == last)
+    return np.asarray(ours, np.bool_)
+
+
+def company_and_number(typed: str) -> tuple[str, str]:
+    """`KESCO 0123456` or `KESCO-0123456` as code and number; the code is empty where none stands in front."""
+    found = _COMPANY_FIRST.fullmatch(digits(typed))
+    return (found[1].upper(), found[2]) if found else ("", typed)
 
 
 def mobile_key(text: str) -> str:
@@ -74,3 +109,8 @@ CODES_PER_ADDRESS = ((30, QUARTER), (300, DAY))
 CODES_IN_TOTAL = ((50_000, DAY),)
 CHECKS_PER_ADDRESS = ((100, QUARTER),)
 FAILURES_IN_TOTAL = (5_000, DAY)
+
+# -- a look-up of the new number ---------------------------------------------------------------------------------------
+
+NUMBERS_PER_ADDRESS = ((30, QUARTER), (300, DAY))
+NUMBERS_IN_TOTAL = ((50_000, DAY),)

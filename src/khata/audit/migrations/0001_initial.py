@@ -35,7 +35,7 @@ create function khata.check_reference() returns trigger language plpgsql securit
 set search_path = public, pg_temp set enable_hashjoin = off set enable_mergejoin = off as $$
 declare missing text;
 begin
-    execute format('select n.v::text from (select distinct %1$I as v from added) n
+    execute format('select n.v::text from (select distinct %1$I as v from added where %1$I is not null) n
                     left join %2$s t on t.%3$I = n.v where t.%3$I is null limit 1',
                    tg_argv[0], tg_argv[1]::regclass, tg_argv[2]) into missing;
     if missing is not null then

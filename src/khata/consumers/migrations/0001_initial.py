@@ -2,20 +2,41 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 AFTER = """
+call khata.append_only('consumers_issuednumber');
+call khata.append_only('consumers_numberwindow');
 call khata.append_only('consumers_oldnumber');
 call khata.append_only('consumers_terms');
 call khata.never_deleted('consumers_consumer');
 call khata.never_deleted('consumers_connection');
+-- A corrected hand-over puts these right; a roll-back only takes a connection out of sight.
+grant update (name, name_key, mobile, mobile_key, language) on consumers_consumer to khata_run;
+grant update (division_id, address, connected_on, wave, live) on consumers_connection to khata_run;
 
--- Who sees a connection: its consumer, and the offices at or above its division. Each setting in a sub-select,
--- so that it is read once and an index is used; no scope, no rows.
+-- Old numbers have six to eight digits, so none is an account number; and no account number is drawn or brought along
+-- twice, by whatever company. Who asks for one that is taken learns so from the insert.
+call khata.refers('consumers_connection', 'account_number', 'consumers_issuednumber', 'number');
+-- A wave brings a whole company at once: each statement is checked, not each row.
+call khata.refers('consumers_connection', 'consumer_id', 'consumers_consumer');
+call khata.refers('consumers_connection', 'discom_id', 'discoms_discom');
+call khata.refers('consumers_oldnumber', 'connection_id', 'consumers_connection');
+call khata.refers('consumers_oldnumber', 'discom_id', 'discoms_discom');
+call khata.refers('consumers_terms', 'connection_id', 'consumers_connection');
+call khata.fence('consumers_issuednumber');
+
+-- Until when the old numbers of a wave are honoured; null: not (any more). What a company publishes, so no fence.
+create function khata.window_of(discom smallint, wave text) returns date language sql stable as $$
+    select w.last_day from consumers_numberwindow w where w.discom_id = $1 and w.wave = $2 order by w.id desc limit 1
+$$;
+grant execute on function khata.window_of to khata_app, khata_run;
+
+-- Who sees a connection: its consumer, and the offices at or above its division; nobody one that was rolled back.
+-- Each setting in a sub-select, so that it is read once and an index is used; no scope, no rows.
 call khata.fence('consumers_connection', $$
-    consumer_id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
+    live and (consumer_id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
     or division_id between (select nullif(current_setting('khata.office_from', true), '')::int)
-                       and (select nullif(current_setting('khata.office_to', true), '')::int) $$);
-call khata.fence('consumers_consumer', $$
-    id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
-    or exists (select from consumers_connection c where c.consumer_id = consumers_consumer.id) $$);
+                       and (select nullif(current_setting('khata.office_to', true), '')::int)) $$);
+call khata.fence('consumers_consumer', $$ exists (
+    select from consumers_connection c where c.consumer_id = consumers_consumer.id) $$);
 call khata.fence('consumers_oldnumber', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
 call khata.fence('consumers_terms', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
 
@@ -50,11 +71,22 @@ $$;
 revoke execute on function khata.note_sign_in, khata.try_sign_in, khata.use_sign_in from public;
 grant execute on function khata.note_sign_in, khata.try_sign_in, khata.use_sign_in to khata_app;
 
+-- Requests for a new number are alike: the web writes whatever was typed, reads none of it and looks nothing up. A worker does.
+call khata.fence('consumers_numberasked');
+revoke all on consumers_numberasked from khata_app;
+grant update (queued, connection), delete on consumers_numberasked to khata_run;
+create function khata.note_number_asked(text, timestamptz) returns void
+language sql security definer set search_path = public, pg_temp as $$
+    insert into consumers_numberasked (typed, asked_at, queued) values (left($1, 40), $2, false)
+$$;
+revoke execute on function khata.note_number_asked from public;
+grant execute on function khata.note_number_asked to khata_app;
+
 -- Whose connections a proven mobile opens.
 create function khata.connections_of_mobile(proven text) returns table (connection bigint, consumer bigint)
 language sql stable security definer set search_path = public, pg_temp as $$
     select c.id, p.id from consumers_consumer p join consumers_connection c on c.consumer_id = p.id
-    where p.mobile_key = proven and proven <> '' order by c.id limit 200
+    where p.mobile_key = proven and proven <> '' and c.live order by c.id limit 200
 $$;
 -- The other connections under the mobile of whoever is signed in. It takes no argument, so it can be asked of nobody else.
 create function khata.connections_beside()
@@ -64,7 +96,7 @@ language sql stable security definer set search_path = public, pg_temp as $$
     from consumers_consumer me
     join consumers_consumer p on p.mobile_key = me.mobile_key and me.mobile_key <> ''
     join consumers_connection c on c.consumer_id = p.id join discoms_discom d on d.id = c.discom_id
-    where me.id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
+    where me.id = (select nullif(current_setting('khata.consumer', true), '')::bigint) and c.live
     order by c.id limit 200
 $$;
 revoke execute on function khata.connections_beside() from public;
@@ -73,23 +105,38 @@ revoke execute on function khata.connections_of_mobile(text) from public;
 grant execute on function khata.connections_of_mobile(text) to khata_app, khata_run;
 
 -- What a counter needs beyond the fence: whoever has a number in hand may pay it at any company's counter. For a person at
--- an office only. Account numbers have ten digits and old ones fewer, so one list of numbers serves both.
+-- an office only. Account numbers have ten digits and old ones fewer, so one list of numbers serves both. An old number
+-- finds its connection for ever, and says whether it is still honoured.
 create function khata.connections_by_number(numbers text[], today date)
-returns table (connection bigint, account_number text, discom text, old_number text, last_day date, division int)
+returns table (connection bigint, account_number text, discom text, old_number text, last_day date, honoured boolean,
+               division int)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 #variable_conflict use_column
 begin
     perform khata.demand_office('looking up a number');
     return query
-        select c.id, c.account_number, d.code, f.number, f.last_day, c.division_id
-        from (select o.connection_id as id, o.number, o.last_day from consumers_oldnumber o
-              where o.number = any(numbers) and o.last_day >= today
+        select c.id, c.account_number, d.code, f.number, w.last_day,
+            f.number is null or coalesce(w.last_day >= today, false), c.division_id
+        from (select o.connection_id as id, o.number from consumers_oldnumber o where o.number = any(numbers)
               union all
-              select a.id, null, null from consumers_connection a where a.account_number = any(numbers)) f
-        join consumers_connection c on c.id = f.id join discoms_discom d on d.id = c.discom_id;
+              select a.id, null from consumers_connection a where a.account_number = any(numbers)) f
+        join consumers_connection c on c.id = f.id and c.live
+        join discoms_discom d on d.id = c.discom_id
+        left join lateral (select khata.window_of(c.discom_id, c.wave) as last_day where f.number is not null) w on true;
 end $$;
 
--- What connections owe. A consumer is told of own ones, a person at an office of all: anybody may be paid for there.
+-- Whether a connection is live, and stays so until the end of the caller's transaction: a roll-back waits for the payments
+-- under way, and a payment for the roll-back.
+create function khata.hold_connection(connection bigint) returns boolean
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare found boolean;
+begin
+    perform khata.demand_office('holding a connection');
+    select c.live into found from consumers_connection c where c.id = hold_connection.connection for share;
+    return coalesce(found, false);
+end $$;
+
+-- What live connections owe: the sum over the heads of ledger.rules.OWED. A consumer is told of own ones, a person at an office of all: anybody may be paid for there.
 create function khata.owed(connections bigint[]) returns table (connection bigint, paise bigint)
 language plpgsql stable rows 5 security definer set search_path = public, pg_temp as $$
 begin
@@ -98,9 +145,9 @@ begin
     end if;
     return query
         select c.id, coalesce((select sum(b.amount_paise) from ledger_balance b join ledger_head h on h.id = b.head_id
-                               where b.subject = c.id and h.code = 'consumers'), 0)::bigint
+                               where b.subject = c.id and h.code in ('consumers', 'lpsc', 'prepaid')), 0)::bigint
         from consumers_connection c
-        where c.id = any(connections)
+        where c.id = any(connections) and c.live
           and (not khata.asked_by_web() or khata.scope('office_from') is not null
                or c.consumer_id = khata.scope('consumer'));
 end $$;
@@ -134,8 +181,9 @@ begin
         join discoms_office v on v.id = c.division_id
         left join lateral (select category, ended from consumers_terms where connection_id = c.id and from_date <= today
                            order by from_date desc, revision desc limit 1) t on true
-        left join lateral (select number, last_day from consumers_oldnumber
-                           where connection_id = c.id and last_day >= today order by last_day desc, id desc limit 1) o on true;
+        left join lateral (
+            select n.number, g.last_day from consumers_oldnumber n, khata.window_of(c.discom_id, c.wave) g (last_day)
+            where n.connection_id = c.id and g.last_day >= today order by n.id limit 1) o on true;
 end $$;
 
 -- A message to a connection's mobile; null if there is none. The web may send on behalf of an office, to whomever was paid
@@ -153,15 +201,16 @@ begin
     insert into notices_message (subject, template, language, mobile, "values", cause)
     select c.id, notify.template, p.language, p.mobile_key, notify."values", notify.cause
     from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
-    where c.id = notify.connection and p.mobile_key <> ''
+    where c.id = notify.connection and c.live and p.mobile_key <> ''
       and (not khata.asked_by_web() or khata.scope('office_from') is not null or p.id = khata.scope('consumer'))
     returning id into made;
     return made;
 end $$;
 
 grant execute on function khata.masked to khata_app, khata_run;
-revoke execute on function khata.connections_by_number, khata.owed, khata.payers, khata.notify from public;
-grant execute on function khata.connections_by_number, khata.owed, khata.payers, khata.notify to khata_app, khata_run;
+revoke execute on function khata.connections_by_number, khata.hold_connection, khata.owed, khata.payers, khata.notify from public;
+grant execute on function khata.connections_by_number, khata.hold_connection, khata.owed, khata.payers, khata.notify
+    to khata_app, khata_run;
 """
 
 
@@ -193,16 +242,58 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='IssuedNumber',
+            fields=[
+                ('pk', models.CompositePrimaryKey('discom_id', 'account', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('account', models.TextField()),
+                ('number', models.TextField()),
+                ('issued_at', models.DateTimeField()),
+                ('discom', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('number__regex', '^[0-9]{10}$')), name='issued_number_ten_digits'), models.UniqueConstraint(fields=('number',), name='issued_number_once')],
+            },
+        ),
+        migrations.CreateModel(
+            name='NumberWindow',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('wave', models.TextField(blank=True)),
+                ('last_day', models.DateField(null=True)),
+                ('source', models.TextField(help_text='the order that says so')),
+                ('known_at', models.DateTimeField()),
+                ('discom', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['discom', 'wave', '-id'], name='newest_window_of_a_wave')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('source', ''), _negated=True), name='number_window_has_a_source')],
+            },
+        ),
+        migrations.CreateModel(
+            name='NumberAsked',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('typed', models.TextField()),
+                ('asked_at', models.DateTimeField()),
+                ('queued', models.BooleanField(default=False)),
+                ('connection', models.BigIntegerField(help_text='who was written to', null=True)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('queued', False)), fields=['asked_at'], name='number_asked_to_queue'), models.Index(condition=models.Q(('connection__isnull', False)), fields=['connection'], name='number_told_to')],
+            },
+        ),
+        migrations.CreateModel(
             name='Connection',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account_number', models.TextField(unique=True)),
+                ('account_number', models.TextField()),
                 ('address', models.TextField(blank=True, default='')),
                 ('connected_on', models.DateField()),
                 ('wave', models.TextField(blank=True, default='', help_text='the migration wave that brought it in; empty if new')),
-                ('discom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+                ('live', models.BooleanField(default=True)),
+                ('discom', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
                 ('division', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
-                ('consumer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.consumer')),
+                ('consumer', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.consumer')),
             ],
         ),
         migrations.CreateModel(
@@ -210,9 +301,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.TextField()),
-                ('last_day', models.DateField()),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
-                ('discom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+                ('connection', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('discom', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
             ],
         ),
         migrations.CreateModel(
@@ -227,12 +317,16 @@ class Migration(migrations.Migration):
                 ('mode', models.TextField(help_text='postpaid or prepaid')),
                 ('load_w', models.IntegerField(help_text='sanctioned load in W')),
                 ('ended', models.BooleanField(default=False, help_text='from this day there is no supply')),
-                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('connection', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
             ],
         ),
         migrations.AddConstraint(
             model_name='connection',
             constraint=models.CheckConstraint(condition=models.Q(('account_number__regex', '^[0-9]{10}$')), name='account_number_ten_digits'),
+        ),
+        migrations.AddConstraint(
+            model_name='connection',
+            constraint=models.UniqueConstraint(fields=('account_number',), name='account_number_once'),
         ),
         migrations.AddConstraint(
             model_name='oldnumber',

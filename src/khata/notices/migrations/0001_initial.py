@@ -18,8 +18,8 @@ call khata.fence('notices_delivery', $$
 call khata.fence('notices_mark');
 call khata.fence('notices_registration');
 
--- Whether we sent a message with this check code about an account that ends so; a code of sign-in names no account, but
--- its bearer knows the mobile that it came to. Anybody may ask, signed in or not, and learns of the newest only what its
+-- Whether we sent a message with this check code about an account that ends so, by its new or its old number where it tells
+-- them; a code of sign-in names no account, but its bearer knows the mobile that it came to. Anybody may ask, signed in or not, and learns of the newest only what its
 -- bearer reads in it anyway. An attempt that failed counts too: an answer that came too late does not take a message back.
 create function khata.message_sent(code text, tail text)
 returns table (template text, sent_at timestamptz, language text)
@@ -28,7 +28,8 @@ language sql stable security definer set search_path = public, pg_temp as $$
     from notices_delivery d join notices_message m on m.id = d.message_id
     where d.check_code = message_sent.code and message_sent.code <> '' and d.outcome <> 'refused'
       and message_sent.tail ~ '^[0-9]{4}$'
-      and message_sent.tail = case m.template when 'sign-in-code' then right(m.mobile, 4) else m."values"[1] end
+      and message_sent.tail in (case m.template when 'sign-in-code' then right(m.mobile, 4) else right(m."values"[1], 4) end,
+                                case m.template when 'new-number' then right(m."values"[2], 4) end)
     order by d.outcome = 'sent' desc, d.at desc limit 1
 $$;
 revoke execute on function khata.message_sent from public;
