@@ -65,12 +65,18 @@ class Bazaar:
         return post_staff(login, "Kiran", "cashier", office).id
 
     def desk(
-        self, division: str = GUMTI, discom: str = KESCO, *, today: dt.date = TODAY, opening_paise: int = 500_00
+        self,
+        division: str = GUMTI,
+        discom: str = KESCO,
+        *,
+        today: dt.date = TODAY,
+        opening_paise: int = 500_00,
+        opened: dt.datetime | None = None,
     ) -> Desk:
         counter, staff, scope = self.counter(division, discom), self.cashier(discom), office_scope(discom)
         with self.web(scope):
             shift = open_shift(
-                counter=counter.id, staff=staff, opening_paise=opening_paise, now=at(today, 3), today=today
+                counter=counter.id, staff=staff, opening_paise=opening_paise, now=opened or at(today, 3), today=today
             )
         return Desk(counter.id, counter.code, staff, shift.id, scope)
 

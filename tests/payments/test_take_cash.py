@@ -441,7 +441,6 @@ def test_a_closed_connection_pays_what_it_owes_and_no_more(bazaar: Bazaar) -> No
         {"typed": "1" * 81},
         {"typed": "123\x00456"},
         {"typed": "123\n456"},
-        {"matched": "1234567", "paise": 1, "today": dt.date(2024, 9, 14)},  # an old number the day after its last
     ],
 )
 def test_what_was_not_found_is_not_paid(bazaar: Bazaar, changes: dict[str, Any]) -> None:

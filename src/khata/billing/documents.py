@@ -22,6 +22,7 @@ from khata.display.typeset import pdf
 from khata.display.upi import qr_svg, upi_link
 from khata.display.words import rupees_in_words
 from khata.ledger.models import Posting
+from khata.ledger.rules import PAYMENTS
 from khata.metering.models import Meter
 
 TEMPLATE = Path(__file__).with_name("bill.typ")
@@ -112,7 +113,7 @@ def bills_pdf(papers: Sequence[BillPaper]) -> bytes:
 
 def _last_payment(bill: Bill) -> LastPayment | None:
     """The newest receipt in the books when the bill was posted, as the arrears on it are those of that moment."""
-    receipts = Posting.objects.filter(subject=bill.connection_id, entry__kind="receipt", entry__lt=bill.entry_id)
+    receipts = Posting.objects.filter(subject=bill.connection_id, entry__kind__in=PAYMENTS, entry__lt=bill.entry_id)
     newest = receipts.order_by("-entry").values_list("entry__business_date", "amount_paise").first()
     return LastPayment(newest[0], -newest[1]) if newest else None
 

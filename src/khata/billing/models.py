@@ -183,7 +183,9 @@ class OldBill(models.Model):
     """A bill of the company's own system from before the cut-over: history to show, never posted here."""
 
     pk = models.CompositePrimaryKey("connection_id", "month")
-    connection = models.ForeignKey(Connection, models.PROTECT)
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, db_constraint=False, db_index=False
+    )  # the key begins with it
     month = models.DateField()
     units_wh = models.BigIntegerField()
     amount_paise = models.BigIntegerField()

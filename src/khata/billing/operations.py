@@ -21,7 +21,7 @@ from khata.billing.rules import Policy
 from khata.consumers.queries import supplied
 from khata.discoms.models import Discom, Office
 from khata.formats import pgcopy
-from khata.jobs.bulk import copy_in
+from khata.jobs.bulk import copy_in, integers
 from khata.jobs.models import Run
 from khata.jobs.operations import RunDoesNotCloseError, close, commit_without_waiting, exclusive, plan, work_parts
 from khata.jobs.queries import closed_equation, find_run, open_parts
@@ -252,13 +252,20 @@ class OldBills:
 
 @transaction.atomic
 def keep_old_bills(*, bills: OldBills) -> int:
-    """Keep history to show; it is never posted."""
+    """Keep history to show; it is never posted. A month that is there already stays. Returns how many were kept."""
+    month = bills.month.astype("datetime64[D]")
+    query = """
+        select connection_id, (month - date '1970-01-01')::bigint from billing_oldbill where connection_id = any(%s)"""
+    owner, day = integers(query, (np.unique(bills.connection).tolist(),), 2)
+    there = set(zip(owner.tolist(), day.tolist(), strict=True))
+    pairs = zip(bills.connection.tolist(), month.astype(np.int64).tolist(), strict=True)
+    new = np.array([pair not in there for pair in pairs], np.bool_)
     return copy_in(
         "billing_oldbill",
         {
-            "connection_id": pgcopy.int8(bills.connection),
-            "month": pgcopy.date(bills.month),
-            "units_wh": pgcopy.int8(bills.units_wh),
-            "amount_paise": pgcopy.int8(bills.amount_paise),
+            "connection_id": pgcopy.int8(bills.connection[new]),
+            "month": pgcopy.date(month[new]),
+            "units_wh": pgcopy.int8(bills.units_wh[new]),
+            "amount_paise": pgcopy.int8(bills.amount_paise[new]),
         },
     )

@@ -40,7 +40,7 @@ from khata.kernel.quantities import Int64
 from khata.kernel.rating import KERNEL_VERSION
 from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
-from khata.ledger.rules import CONSUMERS
+from khata.ledger.rules import CONSUMERS, OWED
 from khata.notices.operations import NewMessages, queue
 from khata.notices.rules import BILL_ISSUED
 from khata.tariffs.queries import PublishedOrders
@@ -216,7 +216,7 @@ def _issue(
     if not len(rows):
         return {"issued": 0, "messages": 0, "no address": 0, "payable_paise": 0, "posted_paise": 0}
     connections = read.connections[bills.connection[rows]]
-    to = addressees(connections, setting.heads[CONSUMERS])
+    to = addressees(connections, [setting.heads[code] for code in OWED])
     ids = next_ids("billing_bill", len(rows))
     entry, posted = _post(setting, part, connections, bills.payable_paise[rows], priced, kept)
     _store_bills(setting, part, ids, entry, connections, to.arrears_paise, bills, rows)

@@ -11,7 +11,8 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
 from khata.billing.models import Bill, BillPart, BillRun, OldBill, Unissued
-from khata.consumers.models import Connection, OldNumber
+from khata.consumers.models import Connection
+from khata.consumers.queries import old_number_of
 from khata.discoms.models import Discom
 from khata.display.bill_text import BillView, LineView, ReadingView, SlabView, times
 from khata.display.charts import MonthBar
@@ -41,8 +42,8 @@ class Addressees:
     arrears_paise: Int64
 
 
-def addressees(connections: Int64, receivable: int) -> Addressees:
-    """In the order of `connections`, which must rise."""
+def addressees(connections: Int64, owed_on: Sequence[int]) -> Addressees:
+    """In the order of `connections`, which must rise. Arrears are the sum over these heads."""
     whom = """
         select array_agg(consumer_id), string_agg(right(account_number, 4), '')
         from (select consumer_id, account_number from consumers_connection where id = any(%s) order by id) as q"""
@@ -52,10 +53,10 @@ def addressees(connections: Int64, receivable: int) -> Addressees:
         select string_agg(language, ''), string_agg(rpad(mobile_key, 10), '')
         from (select language, mobile_key from consumers_consumer where id = any(%s) order by id) as q"""
     language, mobile = copy_out(reach, (people.tolist(),), [Field("text")] * 2)
-    owed = "select subject, amount_paise from ledger_balance where subject = any(%s) and head_id = %s"
-    subject, amount = integers(owed, (connections.tolist(), receivable), 2)
+    owed = "select subject, amount_paise from ledger_balance where subject = any(%s) and head_id = any(%s)"
+    subject, amount = integers(owed, (connections.tolist(), list(owed_on)), 2)
     arrears = np.zeros(len(connections), np.int64)
-    arrears[np.searchsorted(connections, subject)] = amount
+    np.add.at(arrears, np.searchsorted(connections, subject), amount)
     return Addressees(
         np.frombuffer(tail[0], "S4"),
         np.frombuffer(language[0], "S2")[place],
@@ -287,7 +288,7 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
     """All that a print of a bill shows; its lines are explained by rating its stored determinants again."""
     run = BillRun.objects.select_related("run", "division", "discom").get(run__part__id=bill.part_id)
     connection = Connection.objects.select_related("consumer").get(id=bill.connection_id)
-    old = OldNumber.objects.filter(connection=connection, last_day__gte=bill.bill_date).first()
+    old = old_number_of(connection_id=connection.id, today=bill.bill_date)
     stored = rated_again(run, [bill.id])
     parts = list(BillPart.objects.select_related("terms").filter(bill=bill).order_by("number"))
     groups = sorted(((int(row), group, at) for group in stored.again.groups for at, row in enumerate(group.rows)))

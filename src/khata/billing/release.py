@@ -155,7 +155,7 @@ _HELD = f"""
                         and s.state <> 'issued')"""
 _SHOWN = f"""
     select u.part_id, u.connection_id, c.discom_id, c.division_id, u.cycle, c.account_number,
-        (select number from consumers_oldnumber where connection_id = c.id order by last_day desc, id limit 1),
+        (select number from consumers_oldnumber where connection_id = c.id order by id limit 1),
         (select name from consumers_consumer where id = c.consumer_id),
         u.reason, u.detail, u.evidence, e.held,
         (select payable_paise from billing_bill where connection_id = c.id and cycle < u.cycle
@@ -347,7 +347,7 @@ _MAY_BE_IN_EFFECT = """
         and (not d.needs_checker or exists (select from billing_approval a where a.decision_id = d.id))
         and not exists (select from billing_decision later where later.connection_id = d.connection_id
                         and later.part_id = d.part_id and later.id > d.id)
-        and exists (select from consumers_connection c where c.id = d.connection_id and c.discom_id = %s)
+        and exists (select from consumers_connection c where c.id = d.connection_id and c.discom_id = %s and c.live)
         and not exists (select from billing_unissued u join billing_bill b on b.connection_id = u.connection_id
                             and b.cycle >= u.cycle and b.kind = 'regular'
                         where u.part_id = d.part_id and u.connection_id = d.connection_id)

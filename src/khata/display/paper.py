@@ -136,9 +136,48 @@ RECEIPT: dict[str, Label] = {
     "cashier": Label("कैशियर", "Cashier"),
     "verify": Label("रसीद जाँचें", "Check this receipt"),
     "verify_alt": Label("रसीद जाँचने का QR कोड", "QR code to check the receipt"),
+    "given": Label("आपने यह नंबर दिया", "The number that you gave"),
+    "safe": Label("आपका पैसा सुरक्षित है", "Your money is safe"),
+    "safe_how": Label(
+        "यह रकम विभाग में जमा हो गई है। इस नंबर का खाता देखकर हम इसे आपके बिल में जोड़ देंगे, और जुड़ते ही SMS भेजेंगे। "
+        "आपको दोबारा पैसा नहीं देना है। पूछना हो तो {phone} पर यह रसीद नंबर बताएँ।",
+        "We have received this amount. We will find the account of this number, put the money on it and send an SMS. "
+        "You do not need to pay again. To ask about it, call {phone} and tell this receipt number.",
+    ),
     "keep": Label(
         "यह रसीद सँभालकर रखें। गड़बड़ी लगे तो {phone} पर बताएँ।", "Keep this receipt. If something is wrong, call {phone}."
     ),
+}
+
+
+SLIP: dict[str, Label] = {
+    "slip": Label("नए खाता नंबर की पर्ची", "Slip with the new account number"),
+    "new_number": Label("आपका नया खाता नंबर", "Your new account number"),
+    "old_number": Label("पुराना नंबर", "Old number"),
+    "valid_until": Label("{day} तक चलेगा", "accepted until {day}"),
+    "same": Label("मीटर वही है", "The meter is the same"),
+    "same_what": Label(
+        "केवल खाता नंबर बदला है। मीटर, उसका नंबर और आपका बिजली कनेक्शन वही हैं। बिल भरते समय यही नया नंबर बताएँ।",
+        "Only the account number has changed, not the meter, its number or your connection. Pay under this number.",
+    ),
+    "free": Label(
+        "यह पर्ची मुफ़्त है। इसके लिए कोई पैसा, OTP या बैंक की जानकारी न दें। हेल्पलाइन {phone}",
+        "This slip is free. Give no money, OTP or bank details for it. Helpline {phone}",
+    ),
+    "feeder": Label("फीडर", "Feeder"),
+    "book": Label("बुक", "Book"),
+    "qr_alt": Label("नए खाता नंबर का QR कोड", "QR code of the new account number"),
+}
+
+LIST: dict[str, Label] = {
+    "list": Label("पुराने नंबर और नए खाता नंबर", "Old numbers and new account numbers"),
+    "masked": Label("पुराने नंबर, बीच के अंक छिपे हुए", "Old numbers, the middle hidden"),
+    "until": Label("पुराने नंबर {day} तक चलेंगे।", "Old numbers are accepted until {day}."),
+    "sorted": Label("सूची पुराने नंबर के क्रम में है। मीटर वही है।", "In order of the old number. The meter is the same."),
+    "by_sms": Label(
+        "नया नंबर केवल आपके दर्ज मोबाइल पर SMS से आता है।", "The new number comes by SMS to your registered mobile only."
+    ),
+    "helpline": Label("हेल्पलाइन {phone}", "Helpline {phone}"),
 }
 
 

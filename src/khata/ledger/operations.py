@@ -63,11 +63,18 @@ def post_one(*, kind: str, cause: str, business_date: dt.date, reason: str, post
     return int(made)
 
 
-def post(*, kind: str, causes: Sequence[str], business_dates: Int64, postings: NewPostings) -> Int64:
+def post(
+    *,
+    kind: str,
+    causes: Sequence[str],
+    business_dates: Int64,
+    postings: NewPostings,
+    reasons: Sequence[str] | None = None,
+) -> Int64:
     """Post entries with all their postings; returns the entries' ids. The caller holds the transaction.
 
-    `causes` and `business_dates` (day numbers) are one an entry. The database refuses an entry whose postings do not
-    sum to zero in each company, and anything added to it later.
+    `causes`, `business_dates` (day numbers) and `reasons`, if there are any, are one an entry. The
+    database refuses an entry whose postings do not sum to zero in each company, and anything added to it later.
     """
     ids = next_ids("ledger_entry", len(causes))
     copy_in(
@@ -77,7 +84,7 @@ def post(*, kind: str, causes: Sequence[str], business_dates: Int64, postings: N
             "kind": pgcopy.text(np.full(len(ids), kind)),
             "cause": pgcopy.text(np.array(causes, dtype=np.str_).astype("S")),
             "business_date": pgcopy.date(business_dates),
-            "reason": pgcopy.text(np.full(len(ids), b"")),
+            "reason": pgcopy.text(np.full(len(ids), b"") if reasons is None else np.array(reasons, dtype=np.str_)),
         },
     )
     copy_in(

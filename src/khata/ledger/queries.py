@@ -1,13 +1,15 @@
 """Reads of the books, and the check of all of them."""
 
+import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.models import Sum
 
 from khata.discoms.models import Discom
 from khata.ledger.models import Balance, Head
-from khata.ledger.rules import CONSUMERS
+from khata.ledger.rules import OWED
 
 
 def heads(discom: Discom) -> dict[str, int]:
@@ -16,9 +18,9 @@ def heads(discom: Discom) -> dict[str, int]:
 
 
 def owed_paise(*, discom: int, subject: int) -> int:
-    """What a connection owes its company; below 0 it has paid ahead."""
-    rows = Balance.objects.filter(subject=subject, head__discom_id=discom, head__code=CONSUMERS)
-    return int(rows.values_list("amount_paise", flat=True).first() or 0)
+    """What a connection owes its company, over all heads of OWED; below 0 it has paid ahead."""
+    rows = Balance.objects.filter(subject=subject, head__discom_id=discom, head__code__in=OWED)
+    return int(rows.aggregate(paise=Sum("amount_paise"))["paise"] or 0)
 
 
 def heads_by_company(*, discoms: Collection[str], codes: Collection[str]) -> dict[tuple[str, str], int]:
@@ -47,6 +49,42 @@ def head_sums(discom: str | None = None) -> list[HeadSum]:
     with connection.cursor() as cursor:
         cursor.execute(query, [discom, discom])
         return [HeadSum(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What arose between two companies on one business day, as one of them sees it. Paise, both 0 or above.
+
+    `owes_paise`: it took money for the other's connections; `is_owed_paise`: the other took money for its own.
+    """
+
+    day: dt.date
+    discom: str
+    other: str
+    owes_paise: int
+    is_owed_paise: int
+
+    @property
+    def net_paise(self) -> int:
+        """Above 0 the other owes."""
+        return self.is_owed_paise - self.owes_paise
+
+
+def settlements(*, from_day: dt.date, to_day: dt.date, discom: str | None = None) -> list[Settled]:
+    """What each two companies owe each other on days from `from_day` to `to_day`, both included, from each side."""
+    query = """
+        select e.business_date, d.code, substr(h.code, length('settlement:') + 1),
+            coalesce(-sum(p.amount_paise) filter (where p.amount_paise < 0), 0)::bigint,
+            coalesce(sum(p.amount_paise) filter (where p.amount_paise > 0), 0)::bigint
+        from ledger_posting p
+        join ledger_head h on h.id = p.head_id and starts_with(h.code, 'settlement:')
+        join discoms_discom d on d.id = h.discom_id
+        join ledger_entry e on e.id = p.entry_id
+        where e.business_date between %s and %s and (%s::text is null or d.code = %s)
+        group by 1, 2, 3 order by 1, 2, 3"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [from_day, to_day, discom, discom])
+        return [Settled(*row) for row in cursor.fetchall()]
 
 
 # Each finds the first offence of its kind; the words name it. Constraints and triggers make all of them impossible,

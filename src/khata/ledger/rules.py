@@ -3,12 +3,30 @@
 from dataclasses import dataclass
 
 CONSUMERS = "consumers"
+LPSC = "lpsc"
+DEPOSIT = "deposit"
+PREPAID = "prepaid"
+OPENING = "opening"
+SUSPENSE = "suspense"
 CASH = "cash"
 SETTLEMENT = "settlement"
+
+# What a connection owes is the sum over these. A deposit is not among them: it is held, not paid ahead.
+OWED = (CONSUMERS, LPSC, PREPAID)
+
+# Kinds of entries by which a connection paid: at once, or later out of suspense.
+RECEIPT = "receipt"
+CLEARED = "suspense-cleared"
+PAYMENTS = (RECEIPT, CLEARED)
 
 # code: (English, Hindi, has subjects)
 HEADS = {
     CONSUMERS: ("Receivable from consumers", "उपभोक्ताओं से प्राप्य", True),
+    LPSC: ("Late payment surcharge receivable", "प्राप्य विलम्ब भुगतान अधिभार", True),
+    PREPAID: ("Prepaid balances of consumers", "उपभोक्ताओं का प्रीपेड बैलेंस", True),
+    DEPOSIT: ("Security deposits of consumers", "उपभोक्ताओं की जमानत राशि", True),
+    SUSPENSE: ("Suspense: received, connection not yet found", "उचंत: मिला पैसा, जिसका कनेक्शन अभी तय नहीं", False),
+    OPENING: ("Opening balances brought over", "पुराने सिस्टम से आए शेष", False),
     CASH: ("Cash at counters", "काउन्टर पर नकद", False),
     "fixed": ("Fixed charge", "नियत प्रभार", False),
     "excess": ("Excess demand", "अधिक मांग शुल्क", False),

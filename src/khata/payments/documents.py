@@ -19,7 +19,11 @@ _INDIA = ZoneInfo("Asia/Kolkata")
 
 @dataclass(frozen=True)
 class ReceiptPaper:
-    """What stands on a receipt. A balance above 0 is still owed, below 0 a credit."""
+    """What stands on a receipt. A balance above 0 is still owed, below 0 a credit.
+
+    `held`: the money was taken into suspense. Then there is no name and no balance, `account_number` is the number that
+    was given, and a word says that the money is safe. Printed again later it is still the same paper.
+    """
 
     language: Language
     company: CompanyPaper
@@ -35,6 +39,7 @@ class ReceiptPaper:
     balance_paise: int
     cashier: str  # staff id, not the name
     verify: str  # what the QR code holds, and what can be typed instead
+    held: bool = False
 
 
 def receipt_pdf(*, data: ReceiptPaper) -> bytes:
@@ -55,20 +60,26 @@ def _data(data: ReceiptPaper, moment: dt.datetime) -> dict[str, object]:
         "contact": " · ".join(part for part in contact if part),
         "amount": rupees(data.amount_paise),
         "words": rupees_in_words(data.amount_paise, language),
+        "stub": "given" if data.held else "number",
         "account": parted(data.account_number),
+        "safe": RECEIPT["safe_how"].in_(language).format(phone=company.phone) if data.held else "",
         "number": data.receipt_number,
         "facts": [
             ["at", f"{day(moment.date(), language)}, {moment:%H:%M}"],
             ["receipt_number", data.receipt_number],
             ["counter", data.counter],
             ["serial", str(data.serial)],
-            ["name", data.masked_name],
+            *([] if data.held else [["name", data.masked_name]]),
             ["typed", data.typed],
             ["mode", RECEIPT[data.mode].in_(language)],
-            ["credit" if data.balance_paise < 0 else "balance", rupees(abs(data.balance_paise))],
+            *([] if data.held else [_balance(data)]),
             ["cashier", data.cashier],
         ],
         "verify": data.verify,
         "qr": qr_svg(data.verify),
         "keep": RECEIPT["keep"].in_(language).format(phone=company.phone),
     }
+
+
+def _balance(data: ReceiptPaper) -> list[str]:
+    return ["credit" if data.balance_paise < 0 else "balance", rupees(abs(data.balance_paise))]

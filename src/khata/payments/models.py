@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from khata.consumers.models import Connection
 from khata.discoms.models import Discom, Office
 from khata.ledger.models import Entry
-from khata.payments.rules import receipt_number
+from khata.payments.rules import HELD_FOR, receipt_number
 
 
 class Counter(models.Model):
@@ -71,17 +71,22 @@ class ShiftClosed(models.Model):
 
 
 class Receipt(models.Model):
-    """Money taken for a connection. What a counter took has a shift, the counter's next serial and an instant; what was
-    brought in without a counter has none of these."""
+    """Money taken for a connection, or held in suspense until its connection is found. What a counter took has a shift,
+    the counter's next serial and an instant; what was brought in without a counter has no shift and no serial."""
 
-    connection = models.ForeignKey(Connection, models.DO_NOTHING, db_constraint=False)
+    connection = models.ForeignKey(
+        Connection, models.DO_NOTHING, db_constraint=False, null=True, help_text="none while it is held in suspense"
+    )
+    held_for = models.TextField(
+        blank=True, default="", db_default="", help_text="why it was taken into suspense; else empty"
+    )
     channel = models.TextField(help_text="counter")
     reference = models.TextField(help_text="the channel's own reference: the same one twice is one payment")
     office = models.ForeignKey(
         Office, models.PROTECT, db_index=False, help_text="where it was collected"
     )  # receipt_of_day begins with it
     typed = models.TextField(help_text="the identifier as it was typed")
-    matched = models.TextField(help_text="the account number or old number that it matched")
+    matched = models.TextField(help_text="the account number or old number that it matched; of an unknown one empty")
     amount_paise = models.BigIntegerField()
     received_on = models.DateField()
     entry = models.ForeignKey(Entry, models.DO_NOTHING, db_constraint=False, db_index=False)
@@ -98,21 +103,18 @@ class Receipt(models.Model):
             models.UniqueConstraint(fields=["counter", "serial"], name="receipt_serial_once"),
             models.CheckConstraint(condition=Q(amount_paise__gt=0), name="receipt_above_0"),
             models.CheckConstraint(
-                condition=Q(
-                    counter__isnull=True,
-                    shift__isnull=True,
-                    serial__isnull=True,
-                    received_at__isnull=True,
-                    balance_after_paise__isnull=True,
-                )
-                | Q(
-                    counter__isnull=False,
-                    shift__isnull=False,
-                    serial__isnull=False,
-                    received_at__isnull=False,
-                    balance_after_paise__isnull=False,
-                ),
+                condition=Q(counter__isnull=True, shift__isnull=True, serial__isnull=True)
+                | Q(counter__isnull=False, shift__isnull=False, serial__isnull=False, received_at__isnull=False),
                 name="receipt_of_a_counter_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(connection__isnull=False, held_for="") | Q(connection__isnull=True, held_for__in=HELD_FOR),
+                name="receipt_held_for_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(counter__isnull=False, connection__isnull=False, balance_after_paise__isnull=False)
+                | Q(balance_after_paise__isnull=True) & (Q(counter__isnull=True) | Q(connection__isnull=True)),
+                name="receipt_balance_at_a_counter",
             ),
         ]
 
@@ -122,3 +124,19 @@ class Receipt(models.Model):
         if self.counter is None or self.serial is None:
             return self.reference
         return receipt_number(counter=self.counter.code, serial=self.serial)
+
+
+class SuspenseCleared(models.Model):
+    """Held money put on the account that it was meant for."""
+
+    receipt = models.OneToOneField(Receipt, models.PROTECT, primary_key=True)
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    office = models.ForeignKey(Office, models.PROTECT, db_index=False, help_text="the receipt's, for whoever sees it")
+    entry = models.ForeignKey(Entry, models.PROTECT, db_index=False)
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
+    reason = models.TextField()
+    cleared_at = models.DateTimeField()
+    cleared_on = models.DateField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(reason=""), name="cleared_with_a_reason")]

@@ -1,16 +1,18 @@
-"""Takes money: many receipts at once, as a load brings them in, and one at a time over a counter."""
+"""Takes money: many receipts at once, one at a time over a counter or from another channel; puts held money right."""
 
 import datetime as dt
 import uuid
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 from django.db import DatabaseError, IntegrityError, transaction
 
 from khata.audit.operations import record
+from khata.consumers.arrivals import hold_live
 from khata.consumers.operations import notify
-from khata.consumers.queries import Payer, owed, payer, resolve
+from khata.consumers.queries import Match, Payer, owed, payer, resolve
 from khata.discoms import scope
 from khata.discoms.models import Discom, Office
 from khata.formats import pgcopy
@@ -19,18 +21,27 @@ from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Int64
 from khata.ledger.operations import NewPostings, post, post_one
 from khata.ledger.queries import heads, heads_by_company
-from khata.ledger.rules import CASH, CONSUMERS, settlement
-from khata.notices.rules import PAYMENT_TAKEN
-from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed
-from khata.payments.queries import Desk, held_desk, hold, taken_on_day, taken_paise, violated
+from khata.ledger.rules import CASH, CLEARED, CONSUMERS, RECEIPT, SUSPENSE, settlement
+from khata.notices.rules import PAYMENT_TAKEN, UnsendableError
+from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed, SuspenseCleared
+from khata.payments.queries import Desk, held_desk, held_on_day, hold, taken_on_day, taken_paise, violated
 from khata.payments.rules import (
     COUNTER,
+    LONGEST_REASON,
+    NOT_HERE_ANY_MORE,
+    OLD_NUMBER_ENDED,
+    SEVERAL_COMPANIES,
+    SHORTEST_REASON,
+    UNKNOWN_NUMBER,
     AmountError,
+    ChannelError,
+    ClearReasonError,
     CounterBusyError,
     CounterTakenError,
     DifferenceError,
     NoCounterError,
     NoPolicyError,
+    NotInSuspenseError,
     NotThisConnectionError,
     NotYourShiftError,
     OwesLessError,
@@ -41,13 +52,19 @@ from khata.payments.rules import (
     ShiftOfAnotherDayError,
     ShiftOfAnotherError,
     StaffBusyError,
+    TookItYourselfError,
+    as_sent,
     postings,
+    postings_held,
     receipt_number,
     refuse_amount,
     refuse_code,
     refuse_day,
+    refuse_sent,
     refuse_typed,
 )
+
+INDIA = ZoneInfo("Asia/Kolkata")
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,7 @@ def take(*, discom: Discom, channel: str, receipts: NewReceipts) -> Int64:
     ids, head = next_ids("payments_receipt", count), heads(discom)
     entry = np.arange(count)
     entries = post(
-        kind="receipt",
+        kind=RECEIPT,
         causes=[f"payments:receipt:{number}" for number in ids.tolist()],
         business_dates=receipts.received_on.astype("datetime64[D]").astype(np.int64),
         postings=NewPostings(
@@ -125,18 +142,19 @@ def take_cash(
 
     `reference` is a UUID that the page drew when it was made: sent again, after a double click or a lost answer, it
     gives the receipt that there is. `typed` is kept as it was typed, `matched` is the account number or old number that
-    it led to. The limit for cash is that of a day: all counters of the company count together, for each connection.
-    Raises a PaymentRefusedError of rules, whose code says which.
+    it led to. Where that is an old number whose last day is over, or the connection went back to the old system since
+    it was looked up, the money is taken into suspense. The limit for cash is that of a day: all counters of the company
+    count together, for each connection. Raises a PaymentRefusedError of rules, whose code says which.
     """
     try:
         with transaction.atomic():
             known_as = _uuid(reference)
             desk = held_desk(shift=shift, reference=known_as, today=today)
             if desk.known is not None:
-                return Taken(_the_same(desk.known, connection, amount_paise), repeated=True)
+                return Taken(_the_same(desk.known, connection, matched, amount_paise), repeated=True)
             _refuse(desk, staff, typed, amount_paise, now, today)
-            who = _payer(connection, matched, today)
-            return Taken(_write(desk, known_as, typed, matched, who, amount_paise, now), repeated=False)
+            meant = _meant(connection, matched, today)
+            return Taken(_write(desk, known_as, typed, meant, amount_paise, now), repeated=False)
     except IntegrityError as error:
         # Two counters at once with one reference do not see each other until one of them has committed.
         if violated(error) == "receipt_once":
@@ -151,9 +169,10 @@ def _uuid(reference: str) -> str:
         raise PaymentRefusedError("the page has lost the number of this payment", "Open the page again") from None
 
 
-def _the_same(receipt: int, connection: int, amount_paise: int) -> Receipt:
+def _the_same(receipt: int, connection: int, matched: str, amount_paise: int) -> Receipt:
     known = Receipt.objects.select_related("counter").get(id=receipt)
-    if (known.connection_id, known.amount_paise) != (connection, amount_paise):
+    whose = known.matched == matched if known.connection_id is None else known.connection_id == connection
+    if not whose or known.amount_paise != amount_paise:
         raise PaymentConflictError(f"this payment was taken already, otherwise than now: see receipt {known.number}")
     return known
 
@@ -172,56 +191,77 @@ def _refuse(desk: Desk, staff: int, typed: str, amount_paise: int, now: dt.datet
     refuse_typed(typed)
 
 
-def _payer(connection: int, matched: str, today: dt.date) -> Payer:
-    who = payer(connection=connection, today=today)
-    if who is None or not (matched == who.account_number or _is_alias(connection, matched, today)):
-        raise NotThisConnectionError("the number that was found is not, or no longer, a number of this connection")
-    return who
+@dataclass(frozen=True)
+class _Meant:
+    """Whom money is for: a connection that is here, held until the transaction ends; else nobody, and why."""
+
+    connection: int
+    matched: str
+    payer: Payer | None
+    held_for: str = ""
 
 
-def _is_alias(connection: int, matched: str, today: dt.date) -> bool:
+def _meant(connection: int, matched: str, today: dt.date) -> _Meant:
+    """Raises NotThisConnectionError for a number that never led to this connection."""
+    live = hold_live(connection)
+    who = payer(connection=connection, today=today) if live else None
+    if who is not None and matched == who.account_number:
+        return _Meant(connection, matched, who)
+    leads = _matches(matched, today)
+    found = [match for match in leads if match.matched == matched and match.connection == connection]
+    if who is not None and found:
+        return (
+            _Meant(connection, matched, who)
+            if found[0].honoured
+            else _Meant(connection, matched, None, OLD_NUMBER_ENDED)
+        )
+    number = matched.isascii() and matched.isdecimal()
+    if not live and number and not any(match.number == matched for match in leads):
+        return _Meant(connection, matched, None, NOT_HERE_ANY_MORE)
+    raise NotThisConnectionError("the number that was found is not, or no longer, a number of this connection")
+
+
+def _matches(typed: str, today: dt.date, discom: str | None = None) -> tuple[Match, ...]:
     try:
-        found = resolve(typed=matched, today=today).matches
+        return resolve(typed=typed, today=today, discom=discom).matches
     except FormatError:
-        return False
-    return any(match.connection == connection and match.matched == matched for match in found)
+        return ()
 
 
-def _write(
-    desk: Desk, reference: str, typed: str, matched: str, who: Payer, amount_paise: int, now: dt.datetime
-) -> Receipt:
-    cause = f"payments:receipt:{desk.next_receipt}"
-    companies = {desk.company, who.discom}
-    entry = post_one(
-        kind="receipt",
-        cause=cause,
-        business_date=desk.business_date,
-        reason="",
-        postings=postings(
-            collector=desk.company,
-            owner=who.discom,
-            heads=heads_by_company(discoms=companies, codes={CASH, CONSUMERS, *map(settlement, companies)}),
-            connection=who.connection,
-            paise=amount_paise,
-        ),
-    )
+def _post(collector: str, receipt: int, day: dt.date, meant: _Meant, paise: int) -> int:
+    """The entry of a receipt: for its connection, or held. Returns its id."""
+    companies = {collector, meant.payer.discom} if meant.payer else {collector}
+    codes = {CASH, CONSUMERS, SUSPENSE, *map(settlement, companies)}
+    head = heads_by_company(discoms=companies, codes=codes)
+    if meant.payer is None:
+        rows = postings_held(collector=collector, heads=head, paise=paise)
+    else:
+        owner = meant.payer.discom
+        rows = postings(collector=collector, owner=owner, heads=head, connection=meant.connection, paise=paise)
+    cause = f"payments:receipt:{receipt}"
+    return post_one(kind=RECEIPT, cause=cause, business_date=day, reason=meant.held_for, postings=rows)
+
+
+def _write(desk: Desk, reference: str, typed: str, meant: _Meant, amount_paise: int, now: dt.datetime) -> Receipt:
+    number, day, who = desk.next_receipt or 0, desk.business_date, meant.payer
+    cause = f"payments:receipt:{number}"
+    entry = _post(desk.company, number, day, meant, amount_paise)
     # The posting holds the balance until the commit: what is read now is what stands after this payment.
-    left = owed(connection=who.connection)
-    # For the same reason nobody else takes cash for this connection now: what the day has brought is all of it.
-    before = taken_on_day(connection=who.connection, company=desk.company, day=desk.business_date)
-    refuse_day(paise=amount_paise, taken_paise=before, most_paise=desk.most_paise or 0)
-    if who.closed and left < 0:
+    left = owed(connection=who.connection) if who else None
+    _refuse_for_the_day(desk, meant, amount_paise)
+    if who and who.closed and left is not None and left < 0:
         raise OwesLessError(max(left + amount_paise, 0))
     made = Receipt(
-        id=desk.next_receipt,
-        connection_id=who.connection,
+        id=number,
+        connection_id=who.connection if who else None,
+        held_for=meant.held_for,
         channel=COUNTER,
         reference=reference,
         office_id=desk.office,
         typed=typed,
-        matched=matched,
+        matched=meant.matched,
         amount_paise=amount_paise,
-        received_on=desk.business_date,
+        received_on=day,
         entry_id=entry,
         counter_id=desk.counter,
         shift_id=desk.shift,
@@ -230,10 +270,157 @@ def _write(
         balance_after_paise=left,
     )
     made.save(force_insert=True)
-    number = receipt_number(counter=desk.counter_code, serial=desk.last_serial + 1)
-    values = (who.account_number[-4:], str(amount_paise), desk.business_date.isoformat(), number)
+    if who:
+        _tell(who, amount_paise, day, cause, receipt_number(counter=desk.counter_code, serial=desk.last_serial + 1))
+    details = {"shift": desk.shift, **({"held for": meant.held_for} if meant.held_for else {})}
+    record(actor=f"staff:{desk.staff}", action="payments.take-cash", object=cause, details=details)
+    return made
+
+
+def _refuse_for_the_day(desk: Desk, meant: _Meant, paise: int) -> None:
+    """What the day has brought for the connection is all of it: the posting holds its balance, or else the number is
+    held, so that nobody else takes cash for it now."""
+    before = 0
+    if meant.payer is None:
+        hold(f"number {meant.matched}", meant.connection)
+        before = held_on_day(matched=meant.matched, company=desk.company, day=desk.business_date)
+    before += taken_on_day(connection=meant.connection, company=desk.company, day=desk.business_date)
+    refuse_day(paise=paise, taken_paise=before, most_paise=desk.most_paise or 0)
+
+
+def _tell(who: Payer, paise: int, day: dt.date, cause: str, number: str) -> None:
+    values = (who.account_number[-4:], str(paise), day.isoformat(), number)
     notify(connection=who.connection, template=PAYMENT_TAKEN, values=values, cause=cause)
-    record(actor=f"staff:{desk.staff}", action="payments.take-cash", object=cause, details={"shift": desk.shift})
+
+
+# -- from channels that are no counter, and out of suspense ------------------------------------------------------------
+
+
+@transaction.atomic
+def receive(
+    *,
+    channel: str,
+    reference: str,
+    office: int,
+    typed: str,
+    discom: str | None,
+    amount_paise: int,
+    received_at: dt.datetime,
+    today: dt.date,
+) -> Taken:
+    """Keep a payment that a channel (upi, bbps, csc ...) has taken already: on its connection, or in suspense.
+
+    `office` collects, of whatever company; `discom` is the company that the payer named, if any. `received_at` says
+    whether an old number was still honoured, `today` is the day in the books. The same reference of a channel again
+    gives the same receipt; with another amount or number it is a PaymentConflictError. Raises ChannelError for what no
+    channel can have sent. Not for the web.
+    """
+    refuse_sent(channel=channel, reference=reference, paise=amount_paise)
+    day, kept = received_at.astimezone(INDIA).date(), as_sent(typed)
+    if day > today:
+        raise ChannelError("the payment is of a later day than today")
+    where = Office.objects.select_related("discom").filter(id=office).first()
+    if where is None:
+        raise ChannelError("there is no such office")
+    hold(f"{channel} {reference}", 0)
+    known = Receipt.objects.filter(channel=channel, reference=reference).first()
+    if known is not None:
+        if (known.amount_paise, known.typed) != (amount_paise, kept):
+            raise PaymentConflictError("this reference is known with another amount or number")
+        return Taken(known, repeated=True)
+    meant = _sent_for(typed, discom, day)
+    (number,) = next_ids("payments_receipt", 1).tolist()
+    made = Receipt(
+        id=number,
+        connection_id=meant.payer.connection if meant.payer else None,
+        held_for=meant.held_for,
+        channel=channel,
+        reference=reference,
+        office_id=where.id,
+        typed=kept,
+        matched=meant.matched,
+        amount_paise=amount_paise,
+        received_on=day,
+        received_at=received_at,
+        entry_id=_post(where.discom.code, number, today, meant, amount_paise),
+    )
+    made.save(force_insert=True)
+    if meant.payer:
+        _tell_if_sendable(meant.payer, made)
+    details = {"held for": meant.held_for} if meant.held_for else {}
+    record(actor=f"channel:{channel}", action="payments.receive", object=f"payments:receipt:{number}", details=details)
+    return Taken(made, repeated=False)
+
+
+def _sent_for(typed: str, discom: str | None, day: dt.date) -> _Meant:
+    """Nobody can be asked: what fits several, and what was not valid on the day, is held."""
+    found = _matches(typed, day, discom)
+    if len(found) != 1:
+        return _Meant(0, "", None, SEVERAL_COMPANIES if found else UNKNOWN_NUMBER)
+    (match,) = found
+    if not match.honoured:
+        return _Meant(match.connection, match.matched, None, OLD_NUMBER_ENDED)
+    who = payer(connection=match.connection, today=day) if hold_live(match.connection) else None
+    return _Meant(match.connection, match.matched, who, "" if who else NOT_HERE_ANY_MORE)
+
+
+def _tell_if_sendable(who: Payer, receipt: Receipt) -> None:
+    """The money is here: a reference or an amount that no message can carry does not stop it."""
+    cause = f"payments:receipt:{receipt.id}"
+    for number in (receipt.number, f"R{receipt.id}"):
+        try:
+            return _tell(who, receipt.amount_paise, receipt.received_on, cause, number)
+        except UnsendableError:
+            continue
+
+
+@transaction.atomic
+def clear_suspense(
+    *, receipt: int, connection: int, staff: int, reason: str, now: dt.datetime, today: dt.date
+) -> SuspenseCleared:
+    """Put held money on the account that it was meant for, of any company: once, and not by whoever took it.
+
+    Raises ClearReasonError, NotInSuspenseError, TookItYourselfError, NotThisConnectionError.
+    """
+    why = " ".join(reason.split())
+    if not SHORTEST_REASON <= len(why) <= LONGEST_REASON:
+        raise ClearReasonError(f"the reason has not {SHORTEST_REASON} to {LONGEST_REASON} characters")
+    hold("suspense", receipt)
+    held = Receipt.objects.select_related("counter", "shift", "office__discom").filter(id=receipt).first()
+    if held is None or held.connection_id is not None or not _within_scope(held.office_id):
+        raise NotInSuspenseError("this money is not in suspense at your office")
+    if SuspenseCleared.objects.filter(receipt=held).exists():
+        raise NotInSuspenseError("this money was put on an account already")
+    if held.shift is not None and held.shift.staff_id == staff:
+        raise TookItYourselfError("you took this money yourself")
+    who = payer(connection=connection, today=today) if hold_live(connection) else None
+    if who is None:
+        raise NotThisConnectionError("there is no such connection here")
+    collector, cause = held.office.discom.code, f"payments:receipt:{receipt}"
+    companies = {collector, who.discom}
+    head = heads_by_company(discoms=companies, codes={SUSPENSE, CONSUMERS, *map(settlement, companies)})
+    rows = postings(
+        collector=collector,
+        owner=who.discom,
+        heads=head,
+        connection=connection,
+        paise=held.amount_paise,
+        out_of=SUSPENSE,
+    )
+    entry = post_one(kind=CLEARED, cause=cause, business_date=today, reason=why, postings=rows)
+    made = SuspenseCleared(
+        receipt=held,
+        connection_id=connection,
+        office_id=held.office_id,
+        entry_id=entry,
+        staff_id=staff,
+        reason=why,
+        cleared_at=now,
+        cleared_on=today,
+    )
+    made.save(force_insert=True)
+    _tell_if_sendable(who, held)
+    record(actor=f"staff:{staff}", action="payments.clear-suspense", object=cause, reason=why)
     return made
 
 

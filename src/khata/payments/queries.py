@@ -1,13 +1,14 @@
 """Reads of shifts and receipts: for pages, prints and the check of a receipt by its code."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, connection
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, QuerySet, Sum
 
-from khata.consumers.queries import Payer, payer
-from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed
+from khata.consumers.queries import ACCOUNT_DIGITS, Payer, payer
+from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed, SuspenseCleared
 from khata.payments.rules import COUNTER, NoShiftError, check_code, check_code_fits, number_parts, receipt_number
 
 # -- for operations ----------------------------------------------------------------------------------------------------
@@ -71,6 +72,12 @@ def taken_on_day(*, connection: int, company: str, day: dt.date) -> int:
     """Cash that a company's counters took for a connection on a day, in paise."""
     taken = Receipt.objects.filter(connection_id=connection, received_on=day, channel=COUNTER)
     return int(taken.filter(office__discom__code=company).aggregate(paise=Sum("amount_paise"))["paise"] or 0)
+
+
+def held_on_day(*, matched: str, company: str, day: dt.date) -> int:
+    """Cash that a company's counters took into suspense under a number on a day, in paise."""
+    held = Receipt.objects.filter(connection__isnull=True, matched=matched, received_on=day, channel=COUNTER)
+    return int(held.filter(office__discom__code=company).aggregate(paise=Sum("amount_paise"))["paise"] or 0)
 
 
 # -- counters and shifts -----------------------------------------------------------------------------------------------
@@ -162,7 +169,10 @@ def shift_summary(shift: int) -> ShiftSummary | None:
 
 @dataclass(frozen=True)
 class ReceiptRow:
-    """A receipt in a list: of the number that was matched the last four digits."""
+    """A receipt in a list: of the number that was matched the last four digits, none if it is not known.
+
+    `held`: no connection has the money yet.
+    """
 
     id: int
     number: str
@@ -172,25 +182,30 @@ class ReceiptRow:
     received_at: dt.datetime | None
     tail: str
     amount_paise: int
+    held: bool
 
 
 def receipts_of_day(*, office_from: int, office_to: int, day: dt.date, limit: int) -> list[ReceiptRow]:
     """What a range of offices took on a day, the newest first."""
     taken = Receipt.objects.filter(office__id__range=(office_from, office_to), received_on=day)
-    return [_row(each) for each in taken.select_related("counter").order_by("-id")[:limit]]
+    return _rows(taken.order_by("-id")[:limit])
 
 
 def receipts_of_shift(*, shift: int, limit: int) -> list[ReceiptRow]:
     """The newest first."""
-    return [
-        _row(each) for each in Receipt.objects.filter(shift_id=shift).select_related("counter").order_by("-id")[:limit]
-    ]
+    return _rows(Receipt.objects.filter(shift_id=shift).order_by("-id")[:limit])
 
 
 def receipts_of_connection(*, connection: int, limit: int) -> list[ReceiptRow]:
-    """What was paid for a connection, wherever it was, the newest first."""
-    paid = Receipt.objects.filter(connection_id=connection).select_related("counter")
-    return [_row(each) for each in paid.order_by("-received_on", "-id")[:limit]]
+    """What was paid for a connection, wherever it was, the newest first; also what was put on its account later."""
+    at_once = Receipt.objects.filter(connection_id=connection).values("id")
+    later = SuspenseCleared.objects.filter(connection_id=connection).values("receipt_id")
+    paid = Receipt.objects.filter(id__in=at_once.union(later, all=True))
+    return _rows(paid.order_by("-received_on", "-id")[:limit])
+
+
+def _rows(receipts: QuerySet[Receipt]) -> list[ReceiptRow]:
+    return [_row(each) for each in receipts.select_related("counter", "suspensecleared")]
 
 
 def _row(receipt: Receipt) -> ReceiptRow:
@@ -203,7 +218,14 @@ def _row(receipt: Receipt) -> ReceiptRow:
         received_at=receipt.received_at,
         tail=receipt.matched[-4:],
         amount_paise=receipt.amount_paise,
+        held=receipt.held_for != "" and cleared_of(receipt) is None,
     )
+
+
+def cleared_of(receipt: Receipt) -> SuspenseCleared | None:
+    """How held money was put on an account; none was, if it is held still or never was."""
+    found: SuspenseCleared | None = getattr(receipt, "suspensecleared", None)
+    return found
 
 
 @dataclass(frozen=True)
@@ -234,8 +256,9 @@ def collection(*, office_from: int, office_to: int, day: dt.date) -> list[Collec
 class ReceiptView:
     """All that a page or a print of a receipt shows.
 
-    `payer` is as of the day of asking; amount, instant and `balance_after_paise` are as posted. `check` is the short
-    code, empty where no counter took the money. `collector_*` names the company that took it.
+    `payer` is as of the day of asking, None as long as the money is held; amount, instant and `balance_after_paise` are
+    as posted. `held_for` says why the money was taken into suspense, `cleared_on` when it was put on an account.
+    `check` is the short code, empty where no counter took the money. `collector_*` names the company that took it.
     """
 
     id: int
@@ -249,7 +272,9 @@ class ReceiptView:
     typed: str
     matched: str
     matched_old: bool
-    payer: Payer
+    payer: Payer | None
+    held_for: str
+    cleared_on: dt.date | None
     counter: str
     counter_en: str
     counter_hi: str
@@ -262,10 +287,13 @@ class ReceiptView:
 
 def receipt_view(*, receipt: int, today: dt.date) -> ReceiptView | None:
     """None where the scope sees no such receipt."""
-    one = Receipt.objects.select_related("counter", "office__discom").filter(id=receipt).first()
-    who = payer(connection=one.connection_id, today=today) if one else None
-    if one is None or who is None:
+    related = ("counter", "office__discom", "suspensecleared")
+    one = Receipt.objects.select_related(*related).filter(id=receipt).first()
+    if one is None:
         return None
+    cleared = cleared_of(one)
+    connection = cleared.connection_id if cleared else one.connection_id
+    who = payer(connection=connection, today=today) if connection else None
     company = one.office.discom
     return ReceiptView(
         id=one.id,
@@ -278,8 +306,10 @@ def receipt_view(*, receipt: int, today: dt.date) -> ReceiptView | None:
         balance_after_paise=one.balance_after_paise,
         typed=one.typed,
         matched=one.matched,
-        matched_old=one.matched != who.account_number,
+        matched_old=len(one.matched) != ACCOUNT_DIGITS,
         payer=who,
+        held_for=one.held_for,
+        cleared_on=cleared.cleared_on if cleared else None,
         counter=one.counter.code if one.counter else "",
         counter_en=one.counter.name_en if one.counter else "",
         counter_hi=one.counter.name_hi if one.counter else "",
@@ -325,3 +355,171 @@ def missing_serials(*, limit: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(query, [limit])
         return [receipt_number(counter=code, serial=serial) for code, serial in cursor.fetchall()]
+
+
+# -- suspense ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Suspended:
+    """Money that was taken and that no connection has yet. `staff` took it at a counter."""
+
+    id: int
+    number: str
+    channel: str
+    office_en: str
+    office_hi: str
+    received_on: dt.date
+    typed: str
+    held_for: str
+    amount_paise: int
+    staff: int | None
+
+
+def suspended(*, office_from: int, office_to: int, limit: int) -> list[Suspended]:
+    """What a range of offices holds in suspense, the oldest first."""
+    return [_suspended(each) for each in _in_suspense(office_from, office_to).order_by("received_on", "id")[:limit]]
+
+
+def suspended_one(*, receipt: int, office_from: int, office_to: int) -> Suspended | None:
+    """None if the range of offices holds no such money, or not any more."""
+    one = _in_suspense(office_from, office_to).filter(id=receipt).first()
+    return _suspended(one) if one else None
+
+
+def suspended_sum(*, office_from: int, office_to: int) -> tuple[int, int]:
+    """How many payments a range of offices holds in suspense, and their paise."""
+    sums = _in_suspense(office_from, office_to).aggregate(many=Count("id"), paise=Sum("amount_paise"))
+    return int(sums["many"]), int(sums["paise"] or 0)
+
+
+def _in_suspense(office_from: int, office_to: int) -> QuerySet[Receipt]:
+    held = Receipt.objects.filter(connection__isnull=True, suspensecleared__isnull=True)
+    return held.filter(office__id__range=(office_from, office_to)).select_related("counter", "office", "shift")
+
+
+def _suspended(receipt: Receipt) -> Suspended:
+    return Suspended(
+        id=receipt.id,
+        number=receipt.number,
+        channel=receipt.channel,
+        office_en=receipt.office.name_en,
+        office_hi=receipt.office.name_hi,
+        received_on=receipt.received_on,
+        typed=receipt.typed,
+        held_for=receipt.held_for,
+        amount_paise=receipt.amount_paise,
+        staff=receipt.shift.staff_id if receipt.shift else None,
+    )
+
+
+def suspense_offence() -> str | None:
+    """Where a company's head of suspense is not the sum of the receipts that it holds, in words."""
+    query = """
+        select d.code, coalesce(b.paise, 0)::bigint, coalesce(r.paise, 0)::bigint from discoms_discom d
+        left join (select h.discom_id, -sum(p.amount_paise) as paise from ledger_head h
+                   join ledger_posting p on p.head_id = h.id where h.code = 'suspense'
+                   group by 1) b on b.discom_id = d.id
+        left join (select o.discom_id, sum(x.amount_paise) as paise from payments_receipt x
+                   join discoms_office o on o.id = x.office_id
+                   where x.connection_id is null
+                     and not exists (select from payments_suspensecleared s where s.receipt_id = x.id)
+                   group by 1) r on r.discom_id = d.id
+        where coalesce(b.paise, 0) <> coalesce(r.paise, 0) order by 1 limit 1"""
+    words = "company {} has {} paise in suspense, but the receipts that it holds sum to {}"
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        row = cursor.fetchone()
+    return words.format(*row) if row else None
+
+
+# -- payments and numbers ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ByNumber:
+    """What came through a channel for connections of a division under old numbers, and beside it under new ones.
+
+    `division` is None for held money whose connection is not known yet.
+    """
+
+    division: int | None
+    division_en: str
+    division_hi: str
+    channel: str
+    old_receipts: int
+    old_paise: int
+    new_receipts: int
+    new_paise: int
+
+
+def under_old_numbers(*, discom: str, from_day: dt.date, to_day: dt.date) -> list[ByNumber]:
+    """Payments for a company's connections, by division and channel, from `from_day` to `to_day`, both included.
+
+    Held money counts for the company that took it until it is put on an account.
+    """
+    query = """
+        select v.id, coalesce(v.name_en, ''), coalesce(v.name_hi, ''), r.channel,
+            count(*) filter (where o.old), coalesce(sum(r.amount_paise) filter (where o.old), 0)::bigint,
+            count(*) filter (where not o.old), coalesce(sum(r.amount_paise) filter (where not o.old), 0)::bigint
+        from payments_receipt r
+        left join payments_suspensecleared s on s.receipt_id = r.id
+        left join consumers_connection c on c.id = coalesce(r.connection_id, s.connection_id)
+        left join discoms_office v on v.id = c.division_id
+        join discoms_office f on f.id = r.office_id
+        join discoms_discom d on d.id = coalesce(c.discom_id, f.discom_id)
+        cross join lateral (select r.matched is distinct from c.account_number as old) o
+        where d.code = %s and r.received_on between %s and %s
+          and r.matched <> '' and (c.id is not null or r.held_for = 'old-number-ended')
+        group by v.id, r.channel order by v.id nulls last, r.channel"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [discom, from_day, to_day])
+        return [ByNumber(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Credited:
+    """A payment as the books have it: `entry` credits the connection, at once or when it was put there later."""
+
+    entry: int
+    connection: int
+    number: str
+    channel: str
+    reference: str
+    office: int
+    office_en: str
+    collector: str
+    typed: str
+    matched: str
+    amount_paise: int
+    received_on: dt.date
+    received_at: dt.datetime | None
+
+
+def payments_since(*, connections: Sequence[int], after_entry: int) -> list[Credited]:
+    """Payments credited to these connections by entries after one, in the order of the entries."""
+    query = """
+        select e.entry, e.connection, c.code, r.serial, r.channel, r.reference, r.office_id, o.name_en, d.code, r.typed,
+            r.matched, r.amount_paise, r.received_on, r.received_at
+        from (select id as receipt, entry_id as entry, connection_id as connection from payments_receipt
+              where connection_id = any(%(connections)s)
+              union all
+              select receipt_id, entry_id, connection_id from payments_suspensecleared
+              where connection_id = any(%(connections)s)) e
+        join payments_receipt r on r.id = e.receipt
+        join discoms_office o on o.id = r.office_id join discoms_discom d on d.id = o.discom_id
+        left join payments_counter c on c.id = r.counter_id
+        where e.entry > %(after)s order by e.entry"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"connections": list(connections), "after": after_entry})
+        return [
+            Credited(
+                entry,
+                one,
+                receipt_number(counter=code, serial=serial) if code else reference,
+                channel,
+                reference,
+                *rest,
+            )
+            for entry, one, code, serial, channel, reference, *rest in cursor.fetchall()
+        ]

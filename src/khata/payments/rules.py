@@ -8,11 +8,20 @@ from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
 from khata.formats.text import digits
-from khata.ledger.rules import CASH, CONSUMERS, OnHead, settlement
+from khata.ledger.rules import CASH, CONSUMERS, SUSPENSE, OnHead, settlement
 from khata.notices.rules import check_code_typed, short_code
 
 COUNTER = "counter"  # the channel
 LONGEST_TYPED = 80
+
+# Why money is in suspense: it was taken, and no connection has it yet.
+OLD_NUMBER_ENDED = "old-number-ended"
+UNKNOWN_NUMBER = "unknown-number"
+SEVERAL_COMPANIES = "several-companies"
+NOT_HERE_ANY_MORE = "not-here-any-more"
+HELD_FOR = (OLD_NUMBER_ENDED, UNKNOWN_NUMBER, SEVERAL_COMPANIES, NOT_HERE_ANY_MORE)
+SHORTEST_REASON, LONGEST_REASON = 5, 300  # of clearing
+_CHANNEL = re.compile(r"[a-z][a-z0-9-]{1,19}", re.ASCII)
 _COUNTER = re.compile(r"[A-Z][A-Z0-9]{1,3}", re.ASCII)
 # As it is typed: with another dash or a blank between the two, without zeros in front, or without anything between.
 _NUMBER = re.compile(r"(?P<counter>[A-Z][A-Z0-9]{1,3})(?:-(?P<serial>[0-9]{1,9})|(?P<whole>[0-9]{6}))", re.ASCII)
@@ -104,6 +113,26 @@ class NoPolicyError(PaymentRefusedError):
     next_step = "Let the company's limit for cash be set first"
 
 
+class ChannelError(PaymentRefusedError):
+    code = "channel"
+    next_step = "Mend what was sent, and send it again under the same reference"
+
+
+class NotInSuspenseError(PaymentRefusedError):
+    code = "not-in-suspense"
+    next_step = "Look at the receipt"
+
+
+class TookItYourselfError(PaymentRefusedError):
+    code = "took-it-yourself"
+    next_step = "Let a second officer put it on the account"
+
+
+class ClearReasonError(PaymentRefusedError):
+    code = "clear-reason"
+    next_step = "Write in a sentence how you know whose money it is"
+
+
 class DifferenceError(PaymentRefusedError):
     code = "reason"
     next_step = "Count again, and write the reason"
@@ -130,22 +159,41 @@ class PolicySetError(PaymentRefusedError):
 
 
 def postings(
-    *, collector: str, owner: str, heads: Mapping[tuple[str, str], int], connection: int, paise: int
+    *, collector: str, owner: str, heads: Mapping[tuple[str, str], int], connection: int, paise: int, out_of: str = CASH
 ) -> list[OnHead]:
-    """Cash in, less owed. Between two companies each book balances alone, and the settlement heads mirror each other.
-
-    `heads` gives head ids by company and code.
+    """Cash in, or out of suspense; less owed. Between two companies each book balances alone, and the settlement heads
+    mirror each other. `heads` gives head ids by company and code; `out_of` is cash or suspense.
     """
-    cash = OnHead(heads[collector, CASH], 0, paise)
+    had = OnHead(heads[collector, out_of], 0, paise)
     owed = OnHead(heads[owner, CONSUMERS], connection, -paise)
     if collector == owner:
-        return [cash, owed]
+        return [had, owed]
     return [
-        cash,
+        had,
         OnHead(heads[collector, settlement(owner)], 0, -paise),
         OnHead(heads[owner, settlement(collector)], 0, paise),
         owed,
     ]
+
+
+def postings_held(*, collector: str, heads: Mapping[tuple[str, str], int], paise: int) -> list[OnHead]:
+    """Cash in, and as much owed to whoever it turns out to be for."""
+    return [OnHead(heads[collector, CASH], 0, paise), OnHead(heads[collector, SUSPENSE], 0, -paise)]
+
+
+def refuse_sent(*, channel: str, reference: str, paise: int) -> None:
+    """Raises ChannelError for what no channel can have sent."""
+    if not _CHANNEL.fullmatch(channel) or channel == COUNTER:
+        raise ChannelError("the channel has no usable name", "Name it in small letters, like upi or bbps")
+    if not reference.strip() or len(reference) > LONGEST_TYPED or not reference.isprintable():
+        raise ChannelError("the reference is empty, too long or not printable")
+    if type(paise) is not int or not 0 < paise < 2**63:
+        raise ChannelError("the amount is not a whole number of paise above 0")
+
+
+def as_sent(typed: str) -> str:
+    """An identifier that a channel sent, as it is kept: cut to what a receipt prints, unprintable signs as U+FFFD."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in typed)[:LONGEST_TYPED]
 
 
 def refuse_amount(*, paise: int, most_paise: int) -> None:

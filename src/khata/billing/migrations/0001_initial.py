@@ -19,6 +19,7 @@ call khata.append_only('billing_decision');
 call khata.append_only('billing_approval');
 call khata.append_only('billing_oldbill');
 call khata.refers('billing_bill', 'connection_id', 'consumers_connection');
+call khata.refers('billing_oldbill', 'connection_id', 'consumers_connection');
 call khata.refers('billing_bill', 'entry_id', 'ledger_entry');
 call khata.refers('billing_bill', 'part_id', 'jobs_part');
 call khata.refers('billing_billpart', 'bill_id', 'billing_bill');
@@ -202,7 +203,7 @@ class Migration(migrations.Migration):
                 ('month', models.DateField()),
                 ('units_wh', models.BigIntegerField()),
                 ('amount_paise', models.BigIntegerField()),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('connection', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
             ],
         ),
         migrations.CreateModel(

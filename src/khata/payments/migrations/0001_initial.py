@@ -4,6 +4,7 @@ from django.db import migrations, models
 
 AFTER = """
 call khata.append_only('payments_receipt');
+call khata.append_only('payments_suspensecleared');
 call khata.append_only('payments_shift');
 call khata.append_only('payments_shiftclosed');
 call khata.append_only('payments_counterpolicy');
@@ -11,12 +12,19 @@ call khata.never_deleted('payments_counter');
 call khata.refers('payments_receipt', 'connection_id', 'consumers_connection');
 call khata.refers('payments_receipt', 'entry_id', 'ledger_entry');
 
--- Who sees a receipt: whoever sees the connection, and the office that took the money. The office is asked first: then most
--- rows need no look at connections.
+-- Who sees a receipt: whoever sees the connection, also one that it was put on later, and the office that took the money.
+-- The office is asked first: then most rows need no look at connections.
 call khata.fence('payments_receipt', $$
     office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
                   and (select nullif(current_setting('khata.office_to', true), '')::int)
-    or exists (select from consumers_connection c where c.id = payments_receipt.connection_id) $$);
+    or exists (select from consumers_connection c where c.id = payments_receipt.connection_id)
+    or payments_receipt.connection_id is null and exists (
+        select from payments_suspensecleared s join consumers_connection c on c.id = s.connection_id
+        where s.receipt_id = payments_receipt.id) $$);
+call khata.fence('payments_suspensecleared', $$
+    office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
+                  and (select nullif(current_setting('khata.office_to', true), '')::int)
+    or exists (select from consumers_connection c where c.id = payments_suspensecleared.connection_id) $$);
 call khata.fence('payments_shift', $$
     counter_id in (select id from payments_counter
         where office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
@@ -34,7 +42,10 @@ create policy taken on payments_receipt for insert to khata_app with check (
     channel = 'counter' and shift_id in (select id from payments_shift)
     and office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
                       and (select nullif(current_setting('khata.office_to', true), '')::int));
-grant insert on payments_shift, payments_shiftclosed, payments_receipt to khata_app;
+create policy cleared on payments_suspensecleared for insert to khata_app with check (
+    office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
+                  and (select nullif(current_setting('khata.office_to', true), '')::int));
+grant insert on payments_shift, payments_shiftclosed, payments_receipt, payments_suspensecleared to khata_app;
 grant usage on sequence payments_receipt_id_seq to khata_app;
 
 -- One at a time at a counter, and for a person, until the transaction ends.
@@ -112,9 +123,10 @@ begin
         raise exception using errcode = 'KH008',
             message = format('receipt %s does not fit its shift, or the shift is closed', new.id);
     end if;
-    if not exists (select from ledger_entry e join ledger_posting p on p.entry_id = e.id
+    if not exists (select from ledger_entry e join ledger_posting p on p.entry_id = e.id join ledger_head h on h.id = p.head_id
                    where e.id = new.entry_id and e.kind = 'receipt' and e.cause = 'payments:receipt:' || new.id
-                     and p.subject = new.connection_id and p.amount_paise = -new.amount_paise) then
+                     and p.subject = coalesce(new.connection_id, 0) and p.amount_paise = -new.amount_paise
+                     and (new.connection_id is not null or h.code = 'suspense')) then
         raise exception using errcode = 'KH008', message = format('receipt %s has no posting of its own', new.id);
     end if;
     select serial into newest from payments_receipt where counter_id = new.counter_id and id <> new.id order by serial desc limit 1;
@@ -126,6 +138,28 @@ begin
 end $$;
 create trigger fits_shift after insert on payments_receipt for each row when (new.counter_id is not null)
     execute function khata.check_counter_receipt();
+
+-- Held money is put on an account once, whole, and by somebody else than the person who took it.
+create function khata.check_cleared() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
+declare held record;
+begin
+    select r.connection_id, r.office_id, r.amount_paise, s.staff_id into held
+    from payments_receipt r left join payments_shift s on s.id = r.shift_id where r.id = new.receipt_id;
+    if held.connection_id is not null or new.office_id <> held.office_id then
+        raise exception using errcode = 'KH010', message = format('receipt %s is not in suspense at this office', new.receipt_id);
+    end if;
+    if new.staff_id = held.staff_id then
+        raise exception using errcode = 'KH010',
+            message = format('receipt %s: whoever took the money does not put it on an account', new.receipt_id);
+    end if;
+    if not exists (select from ledger_entry e join ledger_posting p on p.entry_id = e.id
+                   where e.id = new.entry_id and e.kind = 'suspense-cleared' and e.cause = 'payments:receipt:' || new.receipt_id
+                     and p.subject = new.connection_id and p.amount_paise = -held.amount_paise) then
+        raise exception using errcode = 'KH010', message = format('receipt %s has no posting of its clearing', new.receipt_id);
+    end if;
+    return null;
+end $$;
+create trigger fits_receipt after insert on payments_suspensecleared for each row execute function khata.check_cleared();
 
 -- For whoever holds a receipt in hand, without a scope; the short code on it was proven before this is asked.
 create function khata.receipt_check(counter text, serial int) returns table (received_on date, amount_paise bigint)
@@ -209,25 +243,67 @@ class Migration(migrations.Migration):
             name='Receipt',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('held_for', models.TextField(blank=True, db_default='', default='', help_text='why it was taken into suspense; else empty')),
                 ('channel', models.TextField(help_text='counter')),
                 ('reference', models.TextField(help_text="the channel's own reference: the same one twice is one payment")),
                 ('typed', models.TextField(help_text='the identifier as it was typed')),
-                ('matched', models.TextField(help_text='the account number or old number that it matched')),
+                ('matched', models.TextField(help_text='the account number or old number that it matched; of an unknown one empty')),
                 ('amount_paise', models.BigIntegerField()),
                 ('received_on', models.DateField()),
-                ('connection', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, to='consumers.connection')),
-                ('entry', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='ledger.entry')),
-                ('office', models.ForeignKey(db_index=False, help_text='where it was collected', on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
-                ('counter', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='payments.counter')),
-                ('shift', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='payments.shift')),
                 ('serial', models.IntegerField(help_text='from 1, without a gap at its counter', null=True)),
                 ('received_at', models.DateTimeField(null=True)),
                 ('balance_after_paise', models.BigIntegerField(help_text='what the connection owed after it, as printed', null=True)),
+                ('connection', models.ForeignKey(db_constraint=False, help_text='none while it is held in suspense', null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='consumers.connection')),
+                ('counter', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='payments.counter')),
+                ('entry', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='ledger.entry')),
+                ('office', models.ForeignKey(db_index=False, help_text='where it was collected', on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
+                ('shift', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='payments.shift')),
             ],
-            options={
-                'indexes': [models.Index(fields=['office', 'received_on'], name='receipt_of_day')],
-                'constraints': [models.UniqueConstraint(fields=('channel', 'reference'), name='receipt_once'), models.UniqueConstraint(fields=('counter', 'serial'), name='receipt_serial_once'), models.CheckConstraint(condition=models.Q(('amount_paise__gt', 0)), name='receipt_above_0'), models.CheckConstraint(condition=models.Q(models.Q(('balance_after_paise__isnull', True), ('counter__isnull', True), ('received_at__isnull', True), ('serial__isnull', True), ('shift__isnull', True)), models.Q(('balance_after_paise__isnull', False), ('counter__isnull', False), ('received_at__isnull', False), ('serial__isnull', False), ('shift__isnull', False)), _connector='OR'), name='receipt_of_a_counter_whole')],
-            },
+        ),
+        migrations.CreateModel(
+            name='SuspenseCleared',
+            fields=[
+                ('receipt', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, serialize=False, to='payments.receipt')),
+                ('reason', models.TextField()),
+                ('cleared_at', models.DateTimeField()),
+                ('cleared_on', models.DateField()),
+                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('entry', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='ledger.entry')),
+                ('office', models.ForeignKey(db_index=False, help_text="the receipt's, for whoever sees it", on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
+                ('staff', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+            ],
+        ),
+        migrations.AddIndex(
+            model_name='receipt',
+            index=models.Index(fields=['office', 'received_on'], name='receipt_of_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.UniqueConstraint(fields=('channel', 'reference'), name='receipt_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.UniqueConstraint(fields=('counter', 'serial'), name='receipt_serial_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.CheckConstraint(condition=models.Q(('amount_paise__gt', 0)), name='receipt_above_0'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('counter__isnull', True), ('serial__isnull', True), ('shift__isnull', True)), models.Q(('counter__isnull', False), ('received_at__isnull', False), ('serial__isnull', False), ('shift__isnull', False)), _connector='OR'), name='receipt_of_a_counter_whole'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('connection__isnull', False), ('held_for', '')), models.Q(('connection__isnull', True), ('held_for__in', ('old-number-ended', 'unknown-number', 'several-companies', 'not-here-any-more'))), _connector='OR'), name='receipt_held_for_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('balance_after_paise__isnull', False), ('connection__isnull', False), ('counter__isnull', False)), models.Q(('balance_after_paise__isnull', True), models.Q(('counter__isnull', True), ('connection__isnull', True), _connector='OR')), _connector='OR'), name='receipt_balance_at_a_counter'),
+        ),
+        migrations.AddConstraint(
+            model_name='suspensecleared',
+            constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='cleared_with_a_reason'),
         ),
         migrations.RunSQL(AFTER),
     ]

@@ -57,6 +57,16 @@ def test_what_is_owed_and_what_is_credit_are_told_apart() -> None:
     assert ["Balance due after this" in text for text in texts] == [False, True, True]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_held_money_is_said_to_be_safe_and_nobody_elses_name_or_balance_is_told(language: Language) -> None:
+    pdf = receipt_pdf(data=replace(PAPER, language=language, held=True, account_number="0487213"))
+    text = text_of(pdf)
+    assert len(pypdfium2.PdfDocument(pdf)) == 1
+    assert "Your money is safe" in text and PAPER.typed in text and "₹1,656.90" in text and "1912" in text
+    assert [each for each in ("31 0472 8856", "50.00", "सु***") if each in text] == []
+    assert "Your money is safe" not in text_of(receipt_pdf(data=replace(PAPER, language=language)))
+
+
 def test_the_code_holds_the_text_to_check_it_by() -> None:
     picture = pypdfium2.PdfDocument(receipt_pdf(data=PAPER))[0].render(scale=2).to_numpy()
     assert [found.text for found in zxingcpp.read_barcodes(np.ascontiguousarray(picture[:, :, :3]))] == [VERIFY]
