@@ -5,7 +5,7 @@ CODE := src/khata
 LOCK := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help check style types ladder architecture test bench pictures lock
+.PHONY: help check style types ladder architecture test bench drills pictures lock
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z][a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test:  ## everything, checks included
 
 bench: $(BIN)/pytest  ## table of speeds and ratios, measured in one run; beside PySAM where requirements-bench.txt is installed
 	$(BIN)/python -m tests.bench
+
+drills: $(BIN)/pytest  ## many more kills of loads, cut-overs and rollbacks than the tests have time for
+	KHATA_TEST_KILLS=40 $(BIN)/python -m pytest -n0 tests/migration/test_move_drill.py
 
 pictures: $(BIN)/pytest  ## the README's pictures, of the pages as they are (needs Chromium)
 	KHATA_PICTURES=1 $(BIN)/python -m pytest -n0 tests/browser/test_pictures.py

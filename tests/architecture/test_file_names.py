@@ -24,12 +24,29 @@ WORDS_WITH_AN_ADR = {
     "billing/bill.typ",
     "payments/documents.py",
     "payments/receipt.typ",
+    "consumers/arrivals.py",
+    "consumers/numbers.py",
     "notices/templates.yaml",
     "notices/backends/__init__.py",
     "notices/backends/console.py",
     "notices/backends/file.py",
     "notices/backends/http.py",
-}  # ADR 0009, 0006, 0011, 0012, 0013, 0014
+    "migration/rules.yaml",
+    "migration/supply_types.yaml",
+    "migration/intake.py",
+    "migration/judging.py",
+    "migration/rollback.py",
+    "migration/profiling.py",
+    "migration/staging.py",
+    "migration/reconciling.py",
+    "migration/comparing.py",
+    "migration/parallel.py",
+    "migration/cutover.py",
+    "migration/telling.py",
+    "migration/documents.py",
+    "migration/list.typ",
+    "migration/slip.typ",
+}  # ADR 0009, 0006, 0011, 0012, 0013, 0014, 0020
 
 
 def meaningless_names(files: Iterable[PurePosixPath]) -> list[str]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "demo": Command("khata.commands.demo", "a small Kanpur: real consumption, bills, books"),
     "ledger": Command("khata.commands.ledger", "verify the books, and the sum of each head"),
     "meterdays": Command("khata.commands.meterdays", "load meter days from a file, show what is stored"),
+    "migration": Command("khata.commands.migration", "move a company here from its old system, and back"),
     "notices": Command("khata.commands.notices", "send the messages that wait, show their registered texts"),
     "number": Command("khata.commands.number", "find the connection behind an account number, old or new"),
     "print": Command("khata.commands.print_bills", "the bills of a month as PDF files for a printer"),

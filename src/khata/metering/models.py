@@ -11,7 +11,7 @@ from khata.discoms.models import Discom
 
 class Meter(models.Model):
     serial = models.TextField(unique=True)
-    discom = models.ForeignKey(Discom, models.PROTECT)
+    discom = models.ForeignKey(Discom, models.PROTECT, db_constraint=False, db_index=False)
     smart = models.BooleanField()
 
 
@@ -35,12 +35,14 @@ class ReadingCycle(models.Model):
 class Installation(models.Model):
     """Which meter a connection has from a day on (none: taken away): a dated fact, never edited."""
 
-    connection = models.ForeignKey(Connection, models.PROTECT, db_index=False)  # installation_dated_once begins with it
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, db_constraint=False, db_index=False
+    )  # installation_dated_once begins with it
     from_date = models.DateField()
     revision = models.SmallIntegerField(default=0)
     known_at = models.DateTimeField()
-    meter = models.ForeignKey(Meter, models.PROTECT, null=True)
-    cycle = models.ForeignKey(ReadingCycle, models.PROTECT, null=True)
+    meter = models.ForeignKey(Meter, models.PROTECT, db_constraint=False, null=True)
+    cycle = models.ForeignKey(ReadingCycle, models.PROTECT, db_constraint=False, null=True)
 
     class Meta:
         constraints = [
@@ -52,7 +54,7 @@ class Reading(models.Model):
     """The register at the beginning of `day`, as read on the spot; demand since the reading before."""
 
     pk = models.CompositePrimaryKey("meter_id", "day", "revision")
-    meter = models.ForeignKey(Meter, models.PROTECT, db_index=False)  # the key begins with it
+    meter = models.ForeignKey(Meter, models.PROTECT, db_constraint=False, db_index=False)  # the key begins with it
     day = models.DateField()
     revision = models.SmallIntegerField(default=0)
     register_wh = models.BigIntegerField()

@@ -96,6 +96,131 @@ def take_readings(*, readings: NewReadings, source: str) -> int:
     )
 
 
+class MeterTakenError(Exception):
+    """A meter that arrives is another company's, or hangs on a live connection already; the message says which."""
+
+
+@dataclass(frozen=True)
+class ArrivingMeters:
+    """Columns of equal length: the meter of each connection from `from_date` on, and what it showed on `day`.
+
+    `from_date` is the day of the reading before; how long after it `day` is says how often the meter is read.
+    `register_wh` is after the multiplying `factor`.
+    """
+
+    serial: npt.NDArray[np.bytes_]
+    smart: npt.NDArray[np.bool_]
+    connection: Int64
+    from_date: Days
+    day: Days
+    register_wh: Int64
+    demand_w: Int64
+    factor: Int64
+
+
+_ARRIVING = """
+create temporary table arriving (n int, serial text, smart boolean, connection bigint, from_date date, cycle bigint,
+    day date, register_wh bigint, demand_w int, factor int) on commit drop"""
+
+_TAKEN = """
+select a.serial from arriving a join metering_meter m on m.serial = a.serial
+where m.discom_id <> %(discom)s or exists (
+    select from metering_installation i join consumers_connection c on c.id = i.connection_id and c.live
+    where i.meter_id = m.id and i.connection_id <> a.connection and not exists (
+        select from metering_installation l
+        where l.connection_id = i.connection_id and (l.from_date, l.revision) > (i.from_date, i.revision)))
+order by a.n limit 1"""
+
+_NEW_METERS = """
+insert into metering_meter (serial, discom_id, smart)
+select a.serial, %(discom)s, a.smart from arriving a
+where not exists (select from metering_meter m where m.serial = a.serial) order by a.n"""
+
+# What was hung from that day on or later and says otherwise gets a revision that says this.
+_INSTALLATIONS = """
+insert into metering_installation (connection_id, from_date, revision, known_at, meter_id, factor, cycle_id)
+select a.connection, w.from_date,
+    coalesce((select max(i.revision) + 1 from metering_installation i
+              where i.connection_id = a.connection and i.from_date = w.from_date), 0),
+    %(now)s, m.id, a.factor, a.cycle
+from arriving a join metering_meter m on m.serial = a.serial
+cross join lateral (
+    select a.from_date union
+    select i.from_date from metering_installation i
+    where i.connection_id = a.connection and i.from_date > a.from_date) w
+left join lateral (
+    select i.meter_id, i.factor, i.cycle_id from metering_installation i
+    where i.connection_id = a.connection and i.from_date <= w.from_date
+    order by i.from_date desc, i.revision desc limit 1) k on true
+where k.meter_id is distinct from m.id or k.factor <> a.factor or k.cycle_id is distinct from a.cycle
+order by a.n"""
+
+_OPENING_READINGS = """
+insert into metering_reading (meter_id, day, revision, register_wh, demand_w, source)
+select m.id, a.day, coalesce(k.revision + 1, 0), a.register_wh, a.demand_w, 'migration'
+from arriving a join metering_meter m on m.serial = a.serial
+left join lateral (
+    select r.revision, r.register_wh, r.demand_w from metering_reading r
+    where r.meter_id = m.id and r.day = a.day order by r.revision desc limit 1) k on true
+where k.revision is null or k.register_wh <> a.register_wh or k.demand_w <> a.demand_w
+order by a.n"""
+
+
+@transaction.atomic
+def bring_meters(*, discom: int, meters: ArrivingMeters, now: dt.datetime) -> None:
+    """Hang the meters of connections that were moved here, each with its last reading; writes only what differs.
+
+    A meter that the company has already is taken as it is. Raises MeterTakenError.
+    """
+    count = len(meters.serial)
+    cycle = _cycles(discom, meters)
+    with connection.cursor() as cursor:
+        cursor.execute(_ARRIVING)
+        copy_in(
+            "arriving",
+            {
+                "n": pgcopy.int4(np.arange(count)),
+                "serial": pgcopy.text(meters.serial),
+                "smart": pgcopy.boolean(meters.smart),
+                "connection": pgcopy.int8(meters.connection),
+                "from_date": pgcopy.date(meters.from_date),
+                "cycle": pgcopy.int8(cycle, null=cycle == 0),
+                "day": pgcopy.date(meters.day),
+                "register_wh": pgcopy.int8(meters.register_wh),
+                "demand_w": pgcopy.int4(meters.demand_w),
+                "factor": pgcopy.int4(meters.factor),
+            },
+        )
+        cursor.execute("analyze arriving")
+        cursor.execute(_TAKEN, {"discom": discom})
+        if taken := cursor.fetchone():
+            raise MeterTakenError(f"meter {taken[0]} belongs to another company, or hangs on a live connection already")
+        for statement in (_NEW_METERS, _INSTALLATIONS, _OPENING_READINGS):
+            cursor.execute(statement, {"discom": discom, "now": now})
+        cursor.execute("drop table arriving")
+
+
+_ONE_MONTH_AT_MOST = 45  # days between two readings of a meter that is read every month
+
+
+def _cycles(discom: int, meters: ArrivingMeters) -> Int64:
+    """Of each plain meter the reading cycle that fits best: as often, in these months, nearest in the month; else 0."""
+    cycles = list(ReadingCycle.objects.filter(discom_id=discom).order_by("id"))
+    if not cycles or meters.smart.all():
+        return np.zeros(len(meters.serial), np.int64)
+    month = meters.day.astype("datetime64[M]")
+    of_month = (meters.day - month.astype("datetime64[D]")).astype(np.int64) + 1
+    every = np.where((meters.day - meters.from_date).astype(np.int64) > _ONE_MONTH_AT_MOST, 2, 1)
+    costs = []
+    for each in cycles:
+        apart = np.abs(of_month - each.read_day)
+        since = (month - np.datetime64(each.first_month, "M")).astype(np.int64)
+        wrong = 2 * (every != each.every_months) + (since % each.every_months != 0)
+        costs.append(np.minimum(apart, 30 - apart) + 100 * wrong)
+    best = np.array([each.id for each in cycles], np.int64)[np.argmin(np.array(costs), axis=0)]
+    return np.where(meters.smart, 0, best)
+
+
 @dataclass(frozen=True)
 class NewDays:
     """Meter days that bring their registers (-1: unknown), as a head-end system sends them. Columns of equal length."""

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "khata.tariffs",
     "khata.billing",
     "khata.payments",
+    "khata.migration",
     "khata.portal",
     "khata.staff",
 ]

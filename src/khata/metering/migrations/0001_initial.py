@@ -36,6 +36,12 @@ call khata.fence('metering_meterday');
 call khata.fence('metering_delivery');
 call khata.fence('metering_quarantine');
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
+-- A wave brings the meters of a whole company at once.
+call khata.refers('metering_meter', 'discom_id', 'discoms_discom');
+call khata.refers('metering_installation', 'connection_id', 'consumers_connection');
+call khata.refers('metering_installation', 'meter_id', 'metering_meter');
+call khata.refers('metering_installation', 'cycle_id', 'metering_readingcycle');
+call khata.refers('metering_reading', 'meter_id', 'metering_meter');
 
 -- The door through which pages see meter days: those of one connection that the scope may see, each meter only while it
 -- hung there. A policy could not say that without joining every row; this asks once who asks. It gives what the index
@@ -47,7 +53,7 @@ language plpgsql stable security definer set search_path = public, pg_temp as $$
 declare hung record;
 begin
     if not exists (
-        select from consumers_connection c where c.id = meter_days.connection
+        select from consumers_connection c where c.id = meter_days.connection and c.live
         and (c.consumer_id = nullif(current_setting('khata.consumer', true), '')::bigint
              or c.division_id between nullif(current_setting('khata.office_from', true), '')::int
                                   and nullif(current_setting('khata.office_to', true), '')::int)
@@ -130,7 +136,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('serial', models.TextField(unique=True)),
                 ('smart', models.BooleanField()),
-                ('discom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+                ('discom', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
             ],
         ),
         migrations.SeparateDatabaseAndState(
@@ -184,9 +190,10 @@ class Migration(migrations.Migration):
                 ('from_date', models.DateField()),
                 ('revision', models.SmallIntegerField(default=0)),
                 ('known_at', models.DateTimeField()),
-                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
-                ('meter', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
-                ('cycle', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.readingcycle')),
+                ('factor', models.IntegerField(db_default=1, help_text='what the dial shows, times this, is the energy; registers here are after it')),
+                ('connection', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('meter', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
+                ('cycle', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.readingcycle')),
             ],
         ),
         migrations.CreateModel(
@@ -198,7 +205,7 @@ class Migration(migrations.Migration):
                 ('register_wh', models.BigIntegerField()),
                 ('demand_w', models.IntegerField()),
                 ('source', models.TextField(help_text='reader, final, initial, migration')),
-                ('meter', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
+                ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
             ],
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('register_wh__gte', 0), ('demand_w__gte', 0)), name='reading_not_negative')],
