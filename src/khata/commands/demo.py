@@ -5,6 +5,7 @@ import datetime as dt
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -20,7 +21,7 @@ from django.db import connection
 
 from khata.billing.models import Bill
 from khata.billing.queries import bill_view
-from khata.commands import clock
+from khata.commands import clock, demo_legacy
 from khata.commands.errors import CommandError
 from khata.commands.serve import PORT, build_pages, refuse_taken, serve
 from khata.commands.steps import Steps
@@ -30,7 +31,8 @@ from khata.display.labels import LANGUAGES, Language, heading
 from khata.display.money import grouped, rupees
 from khata.ledger.queries import first_offence, head_sums
 from khata.notices.backends.file import File
-from khata.rehearsal.kanpur import CannotBuildError, Example, Summary, build, refuse
+from khata.payments.queries import suspense_offence
+from khata.rehearsal.kanpur import CUT_OVER, CannotBuildError, Example, Summary, build, refuse
 from khata.rehearsal.months import RunMade
 
 ACCOUNTS = 5_000
@@ -49,9 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accounts", type=int, default=ACCOUNTS, help=f"how many connections, default {ACCOUNTS}")
     parser.add_argument("--no-serve", action="store_true", help="end after the report")
     parser.add_argument("--port", type=int, default=PORT, help=f"where the pages are served, default {PORT}")
+    others = parser.add_subparsers(dest="action", metavar="legacy", required=False)
+    demo_legacy.add_arguments(others.add_parser("legacy", help=demo_legacy.SUMMARY, description=demo_legacy.SUMMARY))
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.action == "legacy":
+        return demo_legacy.run(args)
     began = time.monotonic()
     today = clock.business_date() if os.environ.get("KHATA_TODAY") or os.environ.get("KHATA_NOW") else TODAY
     steps = Steps()
@@ -61,7 +67,14 @@ def run(args: argparse.Namespace) -> int:
         refuse(accounts=args.accounts, today=today)
         with _alone():
             name = _afresh(steps)
-            made = build(accounts=args.accounts, today=today, tariffs=settings.KHATA_TARIFFS, say=steps)
+            handed_over = _empty_folder(Path(settings.KHATA_VAR) / "demo-handover")
+            made = build(
+                accounts=args.accounts,
+                today=today,
+                tariffs=settings.KHATA_TARIFFS,
+                handover=handed_over,
+                say=steps,
+            )
             sound = _report(made, today, name)
     except CannotBuildError as wrong:
         raise CommandError(str(wrong), "demo", "Give another --accounts, or another KHATA_TODAY") from None
@@ -120,6 +133,13 @@ def _tell_visitors(made: Summary, port: int) -> None:
     _tell(*table(staff, ("left", "left", "left", "left")), "", "All people are synthetic. Ctrl-C ends the demo.")
 
 
+def _empty_folder(folder: Path) -> Path:
+    """Where the demo lays its hand-over files; those of an earlier demo go."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
 @contextmanager
 def _alone() -> Iterator[None]:
     """Two demos at once would tear the database from under each other's feet. The kernel gives the lock back."""
@@ -165,6 +185,7 @@ def _title(text: str) -> None:
 
 def _report(made: Summary, today: dt.date, database: str) -> bool:
     _tell_made(made, today)
+    _tell_moved(made)
     _title("The runs")
     for each in made.runs:
         _tell_run(made, each)
@@ -204,7 +225,7 @@ _REAL = (
     "What is real: the daily kWh of the smart meters. They were measured in {households} homes of Bareilly and Mathura "
     "(CEEW, 2019-21, CC0) and moved to 2023-24; several connections share one home. What is synthetic: all people, "
     "mobiles and addresses, the registers and demands laid over the real days, every other meter's use, the amounts of "
-    "the old bills, and who pays. No opening balances were brought in."
+    "the old bills, what was owed before, the flaws in the hand-over files, and who pays."
 )
 
 
@@ -213,13 +234,33 @@ def _tell_made(made: Summary, today: dt.date) -> None:
     numbers = {name: grouped(value) for name, value in vars(made).items() if isinstance(value, int)}
     _tell(
         f"{made.discom.name_en} ({made.discom.code}), {made.divisions} divisions",
-        "{accounts} connections: {homes} homes, {shops} shops; {rural} rural, {prepaid} prepaid".format(**numbers),
+        "{moved} connections: {homes} homes, {shops} shops; {rural} rural, {prepaid} prepaid".format(
+            moved=grouped(len(made.moved.connection)), **numbers
+        ),
         "{smart} smart meters: {meter_days} days, and {missing_days} missing between them".format(**numbers),
-        "{readings} readings of the other meters and at the cut-over".format(**numbers),
+        "{readings} readings of the other meters since their last bill".format(**numbers),
         "{old_bills} bills of the old system, as history".format(**numbers),
         "",
         *_wrapped(_REAL.format(**numbers)),
     )
+
+
+def _tell_moved(made: Summary) -> None:
+    moved, counts = made.moved, {word: grouped(made.moved.accounts.get(word, 0)) for word in _OUTCOMES}
+    _title(f"The move: wave {moved.wave.code}, cut over on {day(CUT_OVER, 'en')}")
+    _tell(
+        f"{grouped(made.accounts)} accounts were handed over with planted flaws; of the numbers in the files "
+        + "{migrated} moved as they were, {repaired} with a stated repair, {held} are held back".format(**counts),
+        f"{grouped(moved.equations)} equations: {grouped(moved.equations - len(moved.signed))} hold to the paisa, "
+        f"{len(moved.signed)} differ from the signed totals and were accepted by two people",
+        "old bills rated once more: "
+        + ", ".join(f"{grouped(count)} {word}" for word, count in moved.parallel.items() if count),
+        f"{grouped(moved.messages)} messages tell the new numbers",
+        "rules that found something: " + ", ".join(f"{rule} {count}" for rule, count in moved.findings.items()),
+    )
+
+
+_OUTCOMES = ("migrated", "repaired", "held")
 
 
 def _wrapped(text: str) -> list[str]:
@@ -255,7 +296,7 @@ def _tell_books(made: Summary) -> bool:
     rows = [(head.title_en, head.title_hi, rupees(head.amount_paise)) for head in sums]
     rows.append(("Sum", "योग", rupees(sum(head.amount_paise for head in sums))))
     _tell(*table(rows, ("left", "left", "right")))
-    offence = first_offence()
+    offence = first_offence() or suspense_offence()
     _tell(f"khata ledger verify: {offence}" if offence else "khata ledger verify: the books are in order")
     return offence is None
 

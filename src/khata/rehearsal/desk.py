@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Sum
 
 from khata.consumers.models import Connection
-from khata.discoms.models import Discom
+from khata.discoms.models import Discom, Staff
 from khata.discoms.operations import hire
-from khata.discoms.queries import division_named
+from khata.discoms.queries import division_named, office_named
 from khata.ledger.models import Balance
-from khata.ledger.rules import CONSUMERS
+from khata.ledger.rules import OWED
 from khata.payments.operations import add_counter, set_counter_policy
 
 DIVISION, OTHER_DIVISION = "Kidwai Nagar", "Gumti"
+COMPANY = ""  # the company itself
 # Cash of two lakh rupees or more from one person in a day is against the Income-tax Act, section 269ST.
 MOST_PAISE, MOST_SOURCE = 1_99_999_00, "Income-tax Act 1961, section 269ST"
 _PEOPLE = (
@@ -25,7 +26,10 @@ _PEOPLE = (
     ("counter2", "cashier", OTHER_DIVISION, "काउंटर कर्मी दो (नमूना)"),
     ("officer1", "officer", DIVISION, "खंड अधिकारी एक (नमूना)"),
     ("officer2", "officer", DIVISION, "खंड अधिकारी दो (नमूना)"),
+    ("central1", "officer", COMPANY, "मुख्यालय अधिकारी एक (नमूना)"),
+    ("central2", "officer", COMPANY, "मुख्यालय अधिकारी दो (नमूना)"),
 )
+_MOVERS = ("central1", "central2")
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def staff_the_desk(*, discom: Discom, since: dt.date, now: dt.datetime) -> tuple
         names = {"name_hi": f"{office.name_hi}, खिड़की 1", "name_en": f"{office.name_en}, window 1"}
         add_counter(office=office, code=f"K{number:02}", **names)
     for login, role, where, name in _PEOPLE:
-        office = division_named(discom, where)
+        office = division_named(discom, where) if where else office_named(discom, discom.name_en)
         password = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}"
         _, device = hire(
             login=login,
@@ -75,6 +79,12 @@ def staff_the_desk(*, discom: Discom, since: dt.date, now: dt.datetime) -> tuple
     return tuple(made)
 
 
+def movers() -> tuple[Staff, Staff]:
+    """The two people who sign for the move."""
+    first, second = (Staff.objects.get(login=login) for login in _MOVERS)
+    return first, second
+
+
 _LOOKED_AT = 3_000  # connections; among them every kind is found
 
 
@@ -87,8 +97,8 @@ def visitors(*, discom: Discom, today: dt.date) -> tuple[Visitor, ...]:
     homes = list(rows.annotate(old=F("oldnumber__number"), meter=F("installation__meter"))[:_LOOKED_AT])
     read = _well_read(today)
     homes.sort(key=lambda home: home.meter not in read)  # those with every day to show come first
-    found = Balance.objects.filter(subject__in=[home.id for home in homes], head__code=CONSUMERS)
-    due = dict(found.values_list("subject", "amount_paise"))
+    found = Balance.objects.filter(subject__in=[home.id for home in homes], head__code__in=OWED)
+    due = dict(found.values_list("subject").annotate(Sum("amount_paise")))
     mobiles = [home.consumer.mobile_key for home in homes]
     known = Connection.objects.filter(consumer__mobile_key__in=mobiles)
     times = Counter(known.values_list("consumer__mobile_key", flat=True))

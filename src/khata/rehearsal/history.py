@@ -110,6 +110,31 @@ def amounts(
     tariffs: Path,
 ) -> Int64:
     """Payable paise by the orders of the time. What cannot be priced is an error: history has no holes."""
+    found = rated(
+        billed,
+        category=category,
+        area=area,
+        prepaid=prepaid,
+        load_w=load_w,
+        bill_day=bill_day,
+        discom=discom,
+        tariffs=tariffs,
+    )
+    return found["payable"]
+
+
+def rated(
+    billed: Billed,
+    *,
+    category: Int64,
+    area: Int64,
+    prepaid: Int64,
+    load_w: Int64,
+    bill_day: int,
+    discom: str,
+    tariffs: Path,
+) -> dict[str, Int64]:
+    """Paise in the columns of `tariffs.rules.MONEY`, one value a bill."""
     orders = orders_of(read_orders(tariffs), discom)
     segments = Segments(
         bill=np.arange(len(billed.row)),
@@ -129,4 +154,4 @@ def amounts(
     refused = next((reason for reason in summary.refused if reason), None)
     if refused:
         raise ValueError(f"a bill of the history has no price: {refused}")
-    return summary.paise["payable"]
+    return summary.paise

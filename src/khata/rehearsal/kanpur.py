@@ -9,46 +9,36 @@ import numpy.typing as npt
 
 from khata.billing.models import Bill
 from khata.billing.operations import OldBills, keep_old_bills, set_policy
-from khata.consumers.models import Connection
-from khata.consumers.operations import NewConnections, connect
 from khata.discoms.models import Discom, Office
 from khata.discoms.operations import install_companies
 from khata.discoms.queries import divisions
 from khata.kernel.quantities import Int64
 from khata.ledger.operations import open_books
-from khata.metering.operations import (
-    NewDays,
-    NewMeters,
-    NewReadings,
-    add_reading_cycle,
-    hang,
-    take_days,
-    take_readings,
-)
-from khata.rehearsal.desk import DeskPerson, Visitor, staff_the_desk, visitors
+from khata.metering.operations import NewDays, NewReadings, add_reading_cycle, take_days, take_readings
+from khata.rehearsal.desk import DeskPerson, Visitor, movers, staff_the_desk, visitors
+from khata.rehearsal.handover import latin_of, numbered
 from khata.rehearsal.history import amounts, billed_by_reading, billed_by_register
 from khata.rehearsal.households import (
-    FIRST_DAY,
     Series,
     between,
     demand_w,
     lay_register,
     offered,
     read_households,
-    register_at,
 )
 from khata.rehearsal.months import Payers, RunMade, Say, bill_month
-from khata.rehearsal.people import People, people
+from khata.rehearsal.moving import Moved, move
+from khata.rehearsal.people import people
 from khata.rehearsal.plan import Plan, draw_plan
 from khata.rehearsal.readings import CYCLES, Rounds, daily_use, rounds, spoilt
+from khata.rehearsal.town import Town, draw_heads, last_bills, part
 
 Bool = npt.NDArray[np.bool_]
 
 DISCOM = "KESCO"
 SEED = 20_240_314
 FEWEST, MOST = 100, 200_000
-CUT_OVER, OLD_NUMBERS_UNTIL = dt.date(2024, 3, 14), dt.date(2024, 9, 13)
-WAVE = "Kanpur, 14 March 2024"
+CUT_OVER = dt.date(2024, 3, 14)
 BILL_MONTHS = (dt.date(2024, 4, 1), dt.date(2024, 5, 1), dt.date(2024, 6, 1))
 FIRST_TODAY, LAST_TODAY = dt.date(2024, 4, 8), dt.date(2024, 6, 30)
 POLICY = {
@@ -76,6 +66,8 @@ class Example:
 
 @dataclass(frozen=True)
 class Summary:
+    """`homes` to `smart` are of those who moved."""
+
     discom: Discom
     divisions: int
     accounts: int
@@ -89,6 +81,7 @@ class Summary:
     missing_days: int
     readings: int
     old_bills: int
+    moved: Moved
     runs: tuple[RunMade, ...]
     examples: tuple[Example, ...]
     staff: tuple[DeskPerson, ...]
@@ -107,37 +100,45 @@ def refuse(*, accounts: int, today: dt.date) -> None:
         raise CannotBuildError(f"the demo lives on a day from {FIRST_TODAY} to {LAST_TODAY}, not on {today}")
 
 
-def build(*, accounts: int, today: dt.date, tariffs: Path, say: Say) -> Summary:
-    """Fill an empty, migrated database. The same arguments give the same Kanpur, to the paisa."""
+def build(*, accounts: int, today: dt.date, tariffs: Path, handover: Path, say: Say) -> Summary:
+    """Fill an empty, migrated database. The same arguments give the same Kanpur, to the paisa.
+
+    The accounts come from hand-over files, which are written into the folder `handover` first and then moved as any
+    company's; those that the rules hold back stay behind.
+    """
     refuse(accounts=accounts, today=today)
     say("companies, offices, books", 0, 1)
-    discom, offices, cycles = _company()
+    discom, offices = _company()
+    now = dt.datetime.combine(CUT_OVER, dt.time(), dt.UTC)
+    staff = staff_the_desk(discom=discom, since=CUT_OVER, now=now)
     say("companies, offices, books", 1, 1)
     many, single = offered(read_households(), np.datetime64(today))
     series = [*many, *single]
     plan = draw_plan(accounts, series, len(single), _random(1))
-    ids, folk = _connect(discom, offices, plan, say)
-    meters = _hang(discom, plan, ids, np.array(cycles), say)
     found = _rounds(plan, np.datetime64(today) + 1)
-    meter_days = _store_days(plan, series, meters, say)
-    readings = _store_readings(plan, series, meters, found, say)
-    old_bills = _old_bills(discom, plan, series, ids, found, tariffs, say)
-    numbers = Connection.objects.filter(discom=discom).order_by("id").values_list("account_number", flat=True)
-    payers = Payers(ids, list(numbers), folk.old_number, np.array([office.id for office in offices])[folk.division])
-    runs = tuple(
-        bill_month(
-            discom=discom,
-            offices=offices,
-            cycle=cycle,
-            today=today,
-            tariffs=tariffs,
-            payers=payers,
-            rng=_random(100 + cycle.month),
-            say=say,
-        )
-        for cycle in BILL_MONTHS
-        if cycle.replace(day=POLICY["bill_day"]) <= today
+    divided = _divided(offices)
+    town = _town(discom, divided, plan, series, found, tariffs)
+    moved = move(
+        discom=discom,
+        divisions=divided,
+        town=town,
+        folder=handover,
+        at=CUT_OVER,
+        people=movers(),
+        seed=SEED,
+        tariffs=tariffs,
+        say=say,
     )
+    plain = np.cumsum(~plan.smart) - 1  # where a connection that somebody reads stands in the rounds
+    found = found.of(plain[moved.row[~plan.smart[moved.row]]])
+    plan = part(plan, moved.row)
+    meter_days = _store_days(plan, series, moved.meter, say)
+    readings = _store_readings(plan, moved.meter, found, say)
+    old_bills = _old_bills(discom, plan, series, moved.connection, found, tariffs, say)
+    office = np.array([office.id for office in offices])[town.folk.division[moved.row]]
+    old_numbers = [town.folk.old_number[row] for row in moved.row.tolist()]
+    payers = Payers(moved.connection, moved.account_number, old_numbers, office)
+    runs = _months(discom, offices, payers, today, tariffs, say)
     of_smart = [series[position] for position in plan.series[plan.smart].tolist()]
     return Summary(
         discom=discom,
@@ -153,10 +154,31 @@ def build(*, accounts: int, today: dt.date, tariffs: Path, say: Say) -> Summary:
         missing_days=sum(int((each.day[-1] - each.day[0]).astype(int)) + 1 - len(each.day) for each in of_smart),
         readings=readings,
         old_bills=old_bills,
+        moved=moved,
         runs=runs,
         examples=_examples(plan, series, payers, runs[-1].cycle),
-        staff=staff_the_desk(discom=discom, since=CUT_OVER, now=dt.datetime.combine(CUT_OVER, dt.time(), dt.UTC)),
+        staff=staff,
         visitors=visitors(discom=discom, today=today),
+    )
+
+
+def _months(
+    discom: Discom, offices: list[Office], payers: Payers, today: dt.date, tariffs: Path, say: Say
+) -> tuple[RunMade, ...]:
+    """Every bill month whose bills are out on this day, and who has paid them."""
+    return tuple(
+        bill_month(
+            discom=discom,
+            offices=offices,
+            cycle=cycle,
+            today=today,
+            tariffs=tariffs,
+            payers=payers,
+            rng=_random(100 + cycle.month),
+            say=say,
+        )
+        for cycle in BILL_MONTHS
+        if cycle.replace(day=POLICY["bill_day"]) <= today
     )
 
 
@@ -168,59 +190,43 @@ def _random(step: int) -> np.random.Generator:
 # -- the company and its connections -------------------------------------------------------------------------------
 
 
-def _company() -> tuple[Discom, list[Office], list[int]]:
+def _company() -> tuple[Discom, list[Office]]:
     install_companies()
     for each in Discom.objects.order_by("id"):
         open_books(discom=each)
     discom = Discom.objects.get(code=DISCOM)
     set_policy(discom=discom, from_date=CUT_OVER, **POLICY)
-    cycles = [
+    for cycle in CYCLES:
         add_reading_cycle(
-            discom=discom, code=each.code, read_day=each.day, every_months=each.every, first_month=each.first
+            discom=discom, code=cycle.code, read_day=cycle.day, every_months=cycle.every, first_month=cycle.first
         )
-        for each in CYCLES
-    ]
-    return discom, divisions(discom), cycles
+    return discom, divisions(discom)
 
 
-def _connect(discom: Discom, offices: list[Office], plan: Plan, say: Say) -> tuple[Int64, People]:
-    count = len(plan.shop)
-    say("consumers and connections", 0, count)
-    rng = _random(2)
-    names = [office.name_en for office in offices]
-    folk = people(divisions=names, shop=plan.shop, outskirts=plan.rural, rng=rng, seed=SEED)
-    rows = NewConnections(
-        name=folk.name,
-        mobile=folk.mobile,
-        language=folk.language,
-        address=folk.address,
-        division=np.array([office.id for office in offices])[folk.division],
-        connected_on=plan.since,
-        category=np.where(plan.shop, "LMV-2", "LMV-1").tolist(),
-        area=np.where(plan.rural, "rural", "urban").tolist(),
-        mode=np.where(plan.prepaid, "prepaid", "postpaid").tolist(),
-        load_w=plan.load_w,
-        old_number=folk.old_number,
+def _divided(offices: list[Office]) -> list[tuple[str, str]]:
+    """(code of the old system, name) of each division, in the order of the offices."""
+    circles: dict[int | None, list[str]] = {}
+    for office in offices:
+        circles.setdefault(office.parent_id, []).append(office.name_en)
+    return numbered(circles.values())
+
+
+def _town(
+    discom: Discom, divided: list[tuple[str, str]], plan: Plan, series: list[Series], found: Rounds, tariffs: Path
+) -> Town:
+    """What the old system knows on the day of the cut-over."""
+    names = [name for _, name in divided]
+    folk = people(
+        divisions=names,
+        shop=plan.shop,
+        outskirts=plan.rural,
+        rng=_random(2),
+        seed=SEED,
+        latin=latin_of(divided),
     )
-    now = dt.datetime.combine(CUT_OVER, dt.time(), dt.UTC)
-    ids = connect(discom=discom.id, rows=rows, wave=WAVE, old_until=OLD_NUMBERS_UNTIL, now=now)
-    say("consumers and connections", count, count)
-    return ids, folk
-
-
-def _hang(discom: Discom, plan: Plan, ids: Int64, cycles: Int64, say: Say) -> Int64:
-    say("meters", 0, len(ids))
-    made = NewMeters(
-        serial=plan.meter,
-        smart=plan.smart,
-        connection=ids,
-        from_date=np.where(plan.smart, FIRST_DAY, plan.since),
-        cycle=np.where(plan.smart, 0, cycles[plan.cycle]),
-    )
-    now = dt.datetime.combine(CUT_OVER, dt.time(), dt.UTC)
-    meters = hang(discom=discom.id, meters=made, now=now)
-    say("meters", len(ids), len(ids))
-    return meters
+    factor = np.ones(len(plan.shop), np.int64)
+    last = last_bills(plan, series, found, factor=factor, discom=discom.code, tariffs=tariffs)
+    return Town(plan, folk, last, draw_heads(plan, last, _random(6)))
 
 
 # -- what the meters showed ----------------------------------------------------------------------------------------
@@ -268,22 +274,10 @@ def _rounds(plan: Plan, end: np.datetime64) -> Rounds:
     return spoilt(planned, _FIRST_BILLED.astype("datetime64[M]"), rng)
 
 
-def _store_readings(plan: Plan, series: list[Series], meters: Int64, found: Rounds, say: Say) -> int:
-    """What the old system billed up to, as it was handed over; then the rounds since."""
+def _store_readings(plan: Plan, meters: Int64, found: Rounds, say: Say) -> int:
+    """The rounds since the last bill of the old system: its own readers took the first of them."""
     say("readings, by connection", 0, len(meters))
-    plain, smart = np.flatnonzero(~plan.smart), np.flatnonzero(plan.smart)
-    at = np.arange(len(plain)), found.before(_FIRST_BILLED.astype("datetime64[M]"))
-    opening = {each: int(register_at(series[each], lay_register(series[each], 0), np.array([_FIRST_BILLED]))[0])
-               for each in set(plan.series[smart].tolist())}  # fmt: skip
-    handed_over = NewReadings(
-        meter=np.concatenate([meters[plain], meters[smart]]),
-        day=np.concatenate([found.day[at], np.full(len(smart), _FIRST_BILLED)]),
-        register_wh=np.concatenate(
-            [found.register_wh[at], plan.start_wh[smart] + [opening[each] for each in plan.series[smart].tolist()]]
-        ),
-        demand_w=np.concatenate([found.demand_w[at], np.zeros(len(smart), np.int64)]),
-    )
-    stored = take_readings(readings=handed_over, source="migration")
+    stored, plain = 0, np.flatnonzero(~plan.smart)
     since = found.read & (found.month >= _FIRST_BILLED.astype("datetime64[M]"))
     for source, chosen in (
         ("migration", since & (found.day < np.datetime64(CUT_OVER))),

@@ -40,17 +40,29 @@ class People:
     division: Int64
 
 
-def people(*, divisions: Sequence[str], shop: Bool, outskirts: Bool, rng: np.random.Generator, seed: int) -> People:
-    """A consumer for each row of `shop`. Rows in the outskirts live in divisions at the edge of the city."""
+def people(
+    *,
+    divisions: Sequence[str],
+    shop: Bool,
+    outskirts: Bool,
+    rng: np.random.Generator,
+    seed: int,
+    latin: Sequence[int] = (),
+) -> People:
+    """A consumer for each row of `shop`. Rows in the outskirts live in divisions at the edge of the city.
+
+    In the divisions at the positions `latin` everybody is written in Latin letters, as by a system that knows no other.
+    """
     count = len(shop)
     city = yaml.safe_load(LOCALITIES.read_text(encoding="utf-8"))
     division = _divisions(divisions, city, outskirts, rng)
-    language = np.where(rng.random(count) < _IN_ENGLISH, 1, 0)
+    only_latin = np.isin(division, latin)
+    language = np.where((rng.random(count) < _IN_ENGLISH) | only_latin, 1, 0)
     names = _names(language, shop, rng, seed)
     mobiles = _mobiles(count, rng)
     # Some people have several connections: today each is a consumer of its own, with the same name and mobile.
     for row in np.flatnonzero(rng.random(count) < _WITH_SEVERAL)[1:].tolist():
-        if not shop[row] and not shop[row - 1]:
+        if not shop[row] and not shop[row - 1] and only_latin[row] == only_latin[row - 1]:
             names[row], mobiles[row], language[row] = names[row - 1], mobiles[row - 1], language[row - 1]
     languages = [LANGUAGES[number] for number in language.tolist()]
     address = _addresses([divisions[number] for number in division.tolist()], city, languages, rng)
@@ -98,7 +110,7 @@ def _well_spelt(name: str) -> bool:
 
 
 def _mobiles(count: int, rng: np.random.Generator) -> list[str]:
-    serial = rng.permutation(max(count, 100_000))[:count] % 100_000
+    serial = rng.permutation(max(count, 100_000))[:count]
     wrong = np.where(rng.random(count) < _UNREACHABLE, rng.integers(0, len(_WRONG_MOBILES), count), -1)
     return [
         _WRONG_MOBILES[which] if which >= 0 else str(_MOBILE_SERIES + number)
@@ -122,12 +134,18 @@ def _addresses(
 
 
 def old_numbers(count: int, rng: np.random.Generator) -> list[str]:
-    """Distinct numbers of 6 to 8 digits as text; as in life, about one in ten begins with 0."""
+    """Numbers of 6 to 8 digits as text; as in life, about one in ten begins with 0. Without those, they differ too."""
     length = rng.choice([6, 7, 8], count, p=[0.15, 0.55, 0.30])
     made = [""] * count
+    taken = np.zeros(1, np.int64)  # nobody is number 0
     for digits in (6, 7, 8):
         rows = np.flatnonzero(length == digits)
         serials = rng.choice(10**digits, len(rows), replace=False, shuffle=False)
+        while (clash := np.isin(serials, taken)).any():
+            kept = serials[~clash]
+            drawn = np.setdiff1d(rng.integers(0, 10**digits, int(clash.sum())), kept)
+            serials[np.flatnonzero(clash)[: len(drawn)]] = drawn
+        taken = np.concatenate([taken, serials])
         for row, serial in zip(rows.tolist(), serials.tolist(), strict=True):
             made[row] = f"{serial:0{digits}d}"
     return made

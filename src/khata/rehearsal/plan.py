@@ -58,7 +58,7 @@ def draw_plan(accounts: int, series: Sequence[Series], singles: int, rng: np.ran
     cycle = rng.choice(len(CYCLES), accounts, p=CYCLE_SHARES)
     start_wh = rng.integers(50, 20_000, accounts) * 1000
     since = np.datetime64("1990-01-01") + rng.integers(0, 365 * 32, accounts).astype("timedelta64[D]")
-    numbers = rng.permutation(900_000)[:accounts] + 100_000
+    numbers = rng.permutation(max(900_000, accounts))[:accounts] + 100_000
     meter = np.char.add(np.where(smart, b"KS", b"KM"), numbers.astype("S"))
     return Plan(shop, rural, smart, prepaid, which, cycle, mean_wh, factor, load_w, start_wh, since, meter)
 

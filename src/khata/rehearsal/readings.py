@@ -75,6 +75,10 @@ class Rounds:
     demand_w: Int64
     read: Bool
 
+    def of(self, rows: Int64) -> "Rounds":
+        """Those of some connections."""
+        return Rounds(self.month, self.day[rows], self.register_wh[rows], self.demand_w[rows], self.read[rows])
+
     def before(self, month: np.datetime64) -> Int64:
         """For each connection the column of its last reading before a month."""
         earlier = self.read & (self.month < month)

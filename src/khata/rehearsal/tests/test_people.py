@@ -10,9 +10,10 @@ from khata.rehearsal.people import People, old_numbers, people
 DIVISIONS = ("Naubasta", "Kidwai Nagar", "Harris Ganj", "a division nobody described")
 
 
-def made(count: int = 1_000) -> People:
+def made(count: int = 1_000, latin: tuple[int, ...] = ()) -> People:
     shop, outskirts = np.arange(count) % 7 == 0, np.arange(count) % 50 == 0
-    return people(divisions=DIVISIONS, shop=shop, outskirts=outskirts, rng=np.random.default_rng(3), seed=3)
+    rng = np.random.default_rng(3)
+    return people(divisions=DIVISIONS, shop=shop, outskirts=outskirts, rng=rng, seed=3, latin=latin)
 
 
 def test_the_same_seed_makes_the_same_people() -> None:
@@ -49,6 +50,28 @@ def test_old_numbers_are_distinct_text_some_with_zeros_in_front() -> None:
     assert {len(number) for number in numbers} == {6, 7, 8}
     assert all(number.isascii() and number.isdecimal() for number in numbers)
     assert any(number.startswith("0") for number in numbers)
+
+
+def test_old_numbers_differ_without_their_zeros_too() -> None:
+    numbers = old_numbers(60_000, np.random.default_rng(4))  # of these, thirty or so would not
+    assert len({number.lstrip("0") for number in numbers}) == 60_000
+    assert all(number.strip("0") for number in numbers)
+
+
+def test_a_division_without_devanagari_writes_everybody_in_latin_letters() -> None:
+    folk = made(latin=(1,))
+    there = (folk.division == 1).tolist()
+    for chosen, name, address in zip(there, folk.name, folk.address, strict=True):
+        assert not chosen or f"{name} {address}".encode("cp1252")
+    assert {language for chosen, language in zip(there, folk.language, strict=True) if not chosen} == {"hi", "en"}
+    assert made().language.count("en") < folk.language.count("en")
+
+
+def test_a_large_town_shares_no_mobiles_but_within_families() -> None:
+    count = 110_000
+    folk = made(count)
+    usable = [mobile for mobile in folk.mobile if mobile_key(mobile)]
+    assert len(usable) - len(set(usable)) < count * 0.05
 
 
 def test_people_of_the_outskirts_live_there() -> None:
