@@ -1,5 +1,6 @@
 """Every page there is, and who looks at it. A page of the policy that stands nowhere here fails the suite."""
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from playwright.sync_api import Page
 from khata.billing.models import Bill
 from khata.billing.release import HeldRow, held
 from khata.consumers.models import Connection
+from khata.discoms.models import Discom
 from khata.discoms.queries import division_named
-from khata.payments.models import Shift
+from khata.payments.models import Receipt, Shift
+from khata.payments.operations import receive
 from khata.rehearsal.desk import OTHER_DIVISION
 from tests.browser.kanpur import Kanpur, plain_home
 
@@ -99,6 +102,10 @@ PLACES = (
     Place("check a receipt", "portal:receipt-check", "", at("/receipt/")),
     Place("check a receipt, ours", "portal:receipt-check", "", lambda kanpur: kanpur.found["receipt check"]),
     Place("check a receipt, unknown", "portal:receipt-check", "", at("/receipt/?n=X99-1&c=AAAAAA")),
+    Place("look up the new number", "portal:number", "", at("/number/")),
+    Place("look up the new number, asked", "portal:number", "", at("/number/"), typed(number="1234567")),
+    Place("lists of numbers", "portal:numbers", "", at("/numbers/")),
+    Place("list of numbers", "portal:numbers-of", "", lambda kanpur: f"/numbers/{kanpur.division.id}/"),
     Place("accessibility", "accessibility", "", at("/accessibility/")),
     Place("privacy", "privacy", "", at("/privacy/")),
     Place("complaints", "complaints", "", at("/complaints/")),
@@ -138,6 +145,12 @@ PLACES = (
     Place("held bill, too much", "staff:held-one", "officer", lambda kanpur: _held(kanpur, "TOO-MUCH")),
     Place("held bill, no reading", "staff:held-one", "officer", lambda kanpur: _held(kanpur, "NO-READING")),
     Place("collection", "staff:collection", "officer", at("/staff/collection/")),
+    Place("payments on hold", "staff:suspense", "officer", at("/staff/suspense/")),
+    Place("payment on hold", "staff:suspense-one", "officer", lambda kanpur: kanpur.found["on hold"]),
+    Place("payment on hold, nobody found", "staff:suspense-one", "officer", lambda kanpur: kanpur.found["on hold"],
+          typed("main form.form button", find="1111111")),
+    Place("receipt of held money", "staff:receipt", "officer",
+          lambda kanpur: kanpur.found["on hold"].replace("suspense", "receipts")),
     Place("connection", "staff:connection", "officer", _connection),
 )  # fmt: skip
 
@@ -149,6 +162,8 @@ NOT_PAGES = {
     "alive",
     "portal:sign-out",
     "portal:bill-pdf",
+    "portal:numbers-csv",
+    "portal:numbers-pdf",
     "staff:sign-out",
     "staff:bill-pdf",
     "staff:receipt-pdf",
@@ -219,7 +234,24 @@ def _take_money(kanpur: Kanpur, page: Page) -> None:
     kanpur.found["receipt check"] = (
         page.locator("a[href*='/receipt/?']").get_attribute("href").removeprefix(kanpur.site)
     )
+    _hold_money(kanpur)
     _search(kanpur, page, cashier=_frequent_name(kanpur), pay=_number(kanpur))
+
+
+def _hold_money(kanpur: Kanpur) -> None:
+    """A payment that came with the name of the wrong company."""
+    day, other = Receipt.objects.latest("id").received_on, Discom.objects.exclude(id=kanpur.made.discom.id)
+    taken = receive(
+        channel="upi",
+        reference="420601234567",
+        office=kanpur.division.id,
+        typed=kanpur.visitor("a home with a bill to pay").old_number,
+        discom=other.earliest("id").code,
+        amount_paise=500_00,
+        received_at=dt.datetime.combine(day, dt.time(6), dt.UTC),
+        today=day,
+    )
+    kanpur.found["on hold"] = f"/staff/suspense/{taken.receipt.id}/"
 
 
 def _close_a_shift(kanpur: Kanpur, page: Page) -> None:

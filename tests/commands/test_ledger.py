@@ -1,15 +1,16 @@
-"""`khata ledger verify | sums`."""
+"""`khata ledger verify | sums | settlement`."""
 
 import json
 
 import pytest
 
 from khata.commands.main import main
+from khata.consumers.models import Connection
 from khata.discoms.models import Discom, Office
 from khata.ledger.models import Balance, Posting
 from khata.ledger.queries import heads
 from khata.payments.models import Shift
-from khata.payments.operations import add_counter
+from khata.payments.operations import add_counter, receive
 from tests.cast import ARRIVED, GUMTI, KESCO, post_staff, town
 from tests.database import Database
 
@@ -85,6 +86,53 @@ def test_a_missing_receipt_is_named(books: Database, capsys: pytest.CaptureFixtu
     )
     assert main(["ledger", "verify"]) == 1
     assert "receipt G01-000002 is missing" in capsys.readouterr().out
+
+
+def test_money_in_suspense_that_no_receipt_holds_is_named(books: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    office = Office.objects.get(discom__code=KESCO, kind="division", name_en=GUMTI)
+    taken = receive(
+        channel="upi",
+        reference="1",
+        office=office.id,
+        typed="999999",
+        discom=None,
+        amount_paise=75_00,
+        received_at=ARRIVED,
+        today=ARRIVED.date(),
+    )
+    assert main(["ledger", "verify"]) == 0
+    assert "in suspense agrees" in capsys.readouterr().out
+    tampered(books, f"delete from payments_receipt where id = {taken.receipt.id}")
+    assert main(["ledger", "verify"]) == 1
+    assert "KESCO has 7500 paise in suspense, but the receipts that it holds sum to 0" in capsys.readouterr().out
+
+
+def test_the_settlement_statement_has_both_sides(books: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    office = Office.objects.get(discom__code=KESCO, kind="division", name_en=GUMTI)
+    receive(
+        channel="upi",
+        reference="2",
+        office=office.id,
+        typed=Connection.objects.filter(discom__code="PVVNL").earliest("id").account_number,
+        discom=None,
+        amount_paise=75_00,
+        received_at=ARRIVED,
+        today=ARRIVED.date(),
+    )
+    assert main(["ledger", "settlement", "--from", "2024-03-14", "--to", "2024-03-14", "--json"]) == 0
+    one, other = json.loads(capsys.readouterr().out)
+    day = "2024-03-14"
+    assert one == {
+        "day": day, "discom": KESCO, "other": "PVVNL", "owes_paise": 75_00, "is_owed_paise": 0, "net_paise": -75_00,
+    }  # fmt: skip
+    assert other == {
+        "day": day, "discom": "PVVNL", "other": KESCO, "owes_paise": 0, "is_owed_paise": 75_00, "net_paise": 75_00,
+    }  # fmt: skip
+    assert main(["ledger", "settlement", "--from", day, "--to", day, "--discom", "PVVNL", "--lang", "en"]) == 0
+    assert capsys.readouterr().out == f"{day}  PVVNL: owes KESCO ₹0.00, is owed ₹75.00\n"
+    assert main(["ledger", "settlement", "--from", "2024-03-15", "--to", "2024-03-16"]) == 0
+    assert "कोई लेन-देन नहीं" in capsys.readouterr().out
+    assert main(["ledger", "settlement", "--from", "2024-03-16", "--to", "2024-03-15"]) != 0
 
 
 def test_the_sums_of_a_company_are_zero(books: Database, capsys: pytest.CaptureFixture[str]) -> None:

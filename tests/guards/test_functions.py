@@ -37,6 +37,7 @@ from tests.database import Database
 # With the owner's powers, by who may call them. These ask for the scope of an office …
 FOR_AN_OFFICE = {
     "connections_by_number": "array['1234567'], '2024-06-10'",
+    "hold_connection": "1",
     "notify": "1, 'payment-taken', array['1'], 'test'",
     "owed": "array[1]",
     "payers": "array[1], '2024-06-10'",
@@ -51,17 +52,21 @@ WITHIN_THE_SCOPE = {
 # … and these ask for a proof instead: a mobile by a code sent to it, a receipt and a message by the short code in it.
 FOR_A_PROOF = {"connections_of_mobile", "message_sent", "receipt_check"}
 # A request for a code is written, tried and used by an id that one session alone knows.
-BY_ITS_ID = {"note_sign_in", "try_sign_in", "use_sign_in"}
-BY_THE_WEB = {*FOR_AN_OFFICE, *WITHIN_THE_SCOPE, *FOR_A_PROOF, *BY_ITS_ID}
-BY_RUNS = {*FOR_AN_OFFICE, *FOR_A_PROOF, "make_meter_month"}
+BY_ITS_ID = {"note_seen_number", "note_sign_in", "try_sign_in", "use_sign_in"}
+# A request for a new number is written, and read by no page.
+WRITTEN_BLIND = {"note_number_asked"}
+# … and what a company publishes, as long as it does, is anybody's (tests/migration/test_telling.py).
+PUBLISHED = {"count_listed", "listed_numbers", "number_lists"}
+BY_THE_WEB = {*PUBLISHED, *WRITTEN_BLIND, *FOR_AN_OFFICE, *WITHIN_THE_SCOPE, *FOR_A_PROOF, *BY_ITS_ID}
+BY_RUNS = {*PUBLISHED, *FOR_AN_OFFICE, *FOR_A_PROOF, "analyze_staged", "make_meter_month"}
 TRIGGERS = {
-    *("check_approval", "check_counter_receipt", "check_decision", "check_entry", "check_postings"),
-    *("check_reference", "check_shift", "check_shift_closed"),
+    *("check_approval", "check_cleared", "check_counter_receipt", "check_decision", "check_entry", "check_postings"),
+    *("check_reference", "check_shift", "check_shift_closed", "check_verdict"),
 }
 # The only work of the other functions is done with the powers of whoever calls.
 HARMLESS = {
     *("append_only", "asked_by_web", "demand_office", "desk", "fence", "hold", "masked", "never_deleted", "refers"),
-    *("refuse_change", "scope"),
+    *("refuse_change", "scope", "window_of"),
 }
 
 

@@ -36,10 +36,12 @@ from tests.database import Database
 PUBLIC = {
     # what a company publishes of itself
     "billing_billingpolicy",
+    "consumers_numberwindow",
     "discoms_discom",
     "discoms_office",
     "ledger_head",
     "metering_readingcycle",
+    "migration_listpolicy",
     "payments_counter",
     "payments_counterpolicy",
     "tariffs_edition",

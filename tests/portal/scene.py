@@ -185,7 +185,7 @@ class Scene:
     def search(self, client: Client, typed: str, *names: str) -> uuid.UUID:
         """Puts a search into a browser's session as if it had been made there."""
         session = held_by(client)
-        rows: list[list[object]] = [[self.town.connections[name], typed, "number", False] for name in names]
+        rows: list[list[object]] = [[self.town.connections[name], typed, "number", False, "", ""] for name in names]
         token = uuid.uuid4()
         session[searches.KEY] = [[str(token), typed, rows]]
         session.save()

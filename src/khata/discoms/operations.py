@@ -10,10 +10,9 @@ from django.db import connection, transaction
 
 from khata.audit.operations import record
 from khata.discoms.models import Discom, Limit, Office, Post, SecondFactor, Staff
-from khata.discoms.queries import posts_of
+from khata.discoms.queries import COMPANIES, posts_of
 from khata.discoms.rules import ROLES, stretch
 
-COMPANIES = Path(__file__).with_name("companies.yaml")
 _COMPANY_RANGE = 100_000  # office numbers of a company: the company, its circles and their divisions are one range
 _CIRCLE_RANGE = 1_000
 

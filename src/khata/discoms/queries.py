@@ -1,11 +1,17 @@
 """Companies and divisions by name (a name that is not known is answered with those that are); posts in effect."""
 
 import datetime as dt
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import yaml
 from django.db.models import OuterRef, Subquery
 
 from khata.discoms.models import Discom, Limit, Office, Post
 from khata.discoms.rules import Held, sees, stretch
+
+COMPANIES = Path(__file__).with_name("companies.yaml")
 
 
 class UnknownOfficeError(LookupError):
@@ -31,6 +37,28 @@ def division_named(discom: Discom, name: str) -> Office:
 def office_named(discom: Discom, name: str) -> Office:
     """Any office of a company, by name or number."""
     return _named(discom, name, list(Office.objects.filter(discom=discom).order_by("id")), "office")
+
+
+def division_spelled(discom: Discom, name: str) -> Office:
+    """A division as the company's own papers may spell it: only letters count, and other spellings that are known."""
+    wanted, known = _letters(name), divisions(discom)
+    also = _other_spellings().get(discom.code, {})
+    for office in known:
+        if wanted and wanted in {
+            _letters(each) for each in (office.name_en, office.name_hi, *also.get(office.name_en, ()))
+        }:
+            return office
+    names = ", ".join(office.name_en for office in known)
+    raise UnknownOfficeError(f"{discom.code} has no division {name!r}; its divisions are: {names or 'none yet'}")
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalpha())
+
+
+@functools.cache
+def _other_spellings() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    return yaml.safe_load(COMPANIES.read_text(encoding="utf-8")).get("also") or {}
 
 
 def _named(discom: Discom, name: str, known: list[Office], kind: str) -> Office:

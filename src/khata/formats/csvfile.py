@@ -87,8 +87,13 @@ def check_header(
 
 def split_record(text: str) -> list[str]:
     """The fields of one record without its line end."""
-    if '"' not in text and "\r" not in text:
-        return text.split(",")
+    if "\r" not in text and "\n" not in text and (plain := _split_plainly(text)) is not None:
+        return plain
+    return _split_carefully(text)
+
+
+def _split_carefully(text: str) -> list[str]:
+    """Field by field."""
     cells: list[str] = []
     at = 0
     while match := _FIELD.match(text, at):
@@ -99,6 +104,27 @@ def split_record(text: str) -> list[str]:
             return cells
     wrong = f"field {len(cells) + 1} has a stray quote or carriage return"
     raise FormatError(wrong, next_step='Put the whole field in quotes and write a quote inside it as ""')
+
+
+def _split_plainly(text: str) -> list[str] | None:
+    """The fields where no quote stands inside one, without looking at each; None where one may."""
+    if '"' not in text:
+        return text.split(",")
+    cells: list[str] = []
+    between = text.split('"')  # outside of quotes, inside, outside …
+    last = len(between) - 1
+    for i, part in enumerate(between):
+        if i % 2:
+            cells.append(part)
+        elif part:
+            if (i and part[0] != ",") or (i < last and part[-1] != ","):
+                return None
+            inner = part[bool(i) : len(part) - (i < last)]
+            if inner or i in (0, last) or len(part) > 1:
+                cells += inner.split(",")
+        elif 0 < i < last:
+            return None
+    return None if last % 2 else cells
 
 
 def _header_cells(line: int, text: str) -> list[str]:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from khata.consumers.operations import ask_code, check_code
 from khata.consumers.rules import mobile_key
 from khata.formats.text import digits
+from khata.migration.telling import note_seen
 from khata.portal import session as portal_session
 
 _ASKED = "asked"  # in the session: which code was asked for, the tail of the mobile as typed, where to go afterwards
@@ -64,6 +65,7 @@ def code(request: HttpRequest) -> HttpResponse:
     if found is None:
         page["error"] = _("This code is wrong or too old. Look at the newest SMS, or ask for a new code.")
         return render(request, "portal/code.html", page)
+    note_seen(sign_in=uuid.UUID(held["id"]), at=_now())
     signed = portal_session.Signed(held["mobile"], tuple(found), 0)
     portal_session.start(request.session, signed)
     if len(found) > 1:

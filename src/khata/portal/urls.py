@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from khata.portal import bills, home, public, sign_in
+from khata.portal import bills, home, numbers, public, sign_in
 
 app_name = "portal"
 
@@ -20,4 +20,9 @@ urlpatterns = [
     path("wrong-bill/", home.wrong, name="wrong"),
     path("check/", public.check, name="check"),
     path("receipt/", public.receipt_check, name="receipt-check"),
+    path("number/", numbers.look_up, name="number"),
+    path("numbers/", numbers.lists, name="numbers"),
+    path("numbers/<int:division>/", numbers.of_division, name="numbers-of"),
+    path("numbers/<int:division>/csv/", numbers.as_csv, name="numbers-csv"),
+    path("numbers/<int:division>/pdf/", numbers.as_pdf, name="numbers-pdf"),
 ]

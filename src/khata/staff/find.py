@@ -1,5 +1,6 @@
 """The one search box: new or old number, name or mobile. Another company's connection by its exact number only."""
 
+import datetime as dt
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from khata.consumers.models import Connection
-from khata.consumers.queries import Payer, find, payers
+from khata.consumers.queries import Payer, find, payers, resolve
 from khata.formats.text import FormatError
 from khata.payments.rules import LONGEST_TYPED
 from khata.staff.desk import is_officer, office_of, see_other, show, tidy
@@ -49,7 +50,7 @@ def search(request: HttpRequest) -> HttpResponse:
         return show(request, "staff/find.html", page, at="find")
     if not found:
         return show(request, "staff/find.html", {**page, "asked": True}, at="find")
-    kept = remember(request.session, typed=typed, found=found)
+    kept = remember(request.session, typed=typed, found=found, ended=_ended(typed, asked.today))
     if len(found) > 1:
         return see_other("found", kept.token)
     if not is_officer(request):
@@ -59,6 +60,15 @@ def search(request: HttpRequest) -> HttpResponse:
         if _rows(request, kept)[0].visible
         else see_other("found", kept.token)
     )
+
+
+def _ended(typed: str, today: dt.date) -> dict[int, dt.date | None]:
+    """Connections that an old number still finds but is not honoured for: since when not, is the day after this one."""
+    try:
+        matches = resolve(typed=typed, today=today).matches
+    except FormatError:
+        return {}
+    return {match.connection: match.last_day for match in matches if not match.honoured}
 
 
 @require_GET

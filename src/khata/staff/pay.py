@@ -21,7 +21,7 @@ from khata.payments.rules import COUNTER, PaymentRefusedError
 from khata.staff.desk import known, see_other, show
 from khata.staff.find import too_old
 from khata.staff.searches import Hit, Search, recall
-from khata.staff.words import AT_AMOUNT, CLOSES_SHIFT, OPENS_SHIFT, not_an_amount, refused
+from khata.staff.words import AT_AMOUNT, CLOSES_SHIFT, OPENS_SHIFT, held_because, not_an_amount, refused
 
 LATEST_RECEIPTS = 6
 
@@ -125,6 +125,7 @@ def receipt(request: HttpRequest, receipt: int) -> HttpResponse:
         "receipt": view,
         "ahead_paise": max(0, -(view.balance_after_paise or 0)),
         "again": "again" in request.GET,
+        "held_because": held_because(view.held_for),
         "check_url": _check_url(view.number, view.check),
     }
     return show(request, "staff/receipt.html", page, at="home")
@@ -138,6 +139,9 @@ def receipt_print(request: HttpRequest, receipt: int) -> HttpResponse:
     one, view = rows.first(), receipt_view(receipt=receipt, today=asked.today)
     if one is None or view is None or one.counter is None or one.shift is None or one.received_at is None:
         raise Http404
+    whom = None if one.held_for else view.payer  # held money keeps the paper that it was given
+    if whom is None and not one.held_for:
+        raise Http404
     paper = ReceiptPaper(
         language=asked.language,
         company=company_paper(one.office.discom),
@@ -145,14 +149,15 @@ def receipt_print(request: HttpRequest, receipt: int) -> HttpResponse:
         serial=one.serial or 0,
         receipt_number=view.number,
         at=one.received_at,
-        masked_name=view.payer.masked_name,
-        account_number=view.payer.account_number,
+        masked_name=whom.masked_name if whom else "",
+        account_number=whom.account_number if whom else view.matched,
         typed=one.typed,
         amount_paise=one.amount_paise,
         mode="cash",
         balance_paise=one.balance_after_paise or 0,
         cashier=str(one.shift.staff_id),
         verify=_check_url(view.number, view.check),
+        held=one.held_for != "",
     )
     response = HttpResponse(receipt_pdf(data=paper), content_type="application/pdf")
     response["Content-Disposition"] = f'inline; filename="receipt-{view.number}.pdf"'

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from khata.staff import bills, collection, connections, find, home, pay, shifts, sign_in
+from khata.staff import (
+    bills,
+    collection,
+    connections,
+    find,
+    home,
+    moves,
+    moves_told,
+    pay,
+    shifts,
+    sign_in,
+    suspense,
+)
 
 app_name = "staff"
 
@@ -22,10 +34,22 @@ urlpatterns = [
     path("pay/<uuid:search>/<int:at>/take/", pay.take, name="take"),
     path("receipts/<int:receipt>/", pay.receipt, name="receipt"),
     path("receipts/<int:receipt>/pdf/", pay.receipt_print, name="receipt-pdf"),
+    path("suspense/", suspense.suspense, name="suspense"),
+    path("suspense/<int:receipt>/", suspense.suspense_one, name="suspense-one"),
     path("runs/", bills.runs, name="runs"),
     path("held/", bills.held_list, name="held"),
     path("held/<int:part>/<int:connection>/", bills.held_bill, name="held-one"),
     path("held/<int:part>/<int:connection>/decide/", bills.decide_bill, name="decide"),
     path("held/<int:part>/<int:connection>/approve/", bills.approve_bill, name="approve"),
     path("collection/", collection.collected, name="collection"),
+    path("moves/", moves.moves, name="moves"),
+    path("moves/rules/", moves.rule_list, name="move-rules"),
+    path("moves/<int:wave>/", moves.move, name="move"),
+    path("moves/<int:wave>/accept/", moves.accept, name="move-accept"),
+    path("moves/<int:wave>/decide/", moves.decide_proposal, name="move-decide"),
+    path("moves/<int:wave>/exceptions/", moves.exception_list, name="move-exceptions"),
+    path("moves/<int:wave>/rows/<int:file>/<int:line>/", moves.exception, name="move-exception"),
+    path("moves/<int:wave>/divisions/<int:division>/door/", moves_told.door, name="move-door"),
+    path("moves/<int:wave>/divisions/<int:division>/slips/", moves_told.slips, name="move-slips"),
+    path("moves/<int:wave>/divisions/<int:division>/list/", moves_told.named_list, name="move-list"),
 ]

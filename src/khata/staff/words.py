@@ -6,7 +6,14 @@ from django.utils.translation import gettext_lazy
 
 from khata.display.money import rupees
 from khata.formats.text import FormatError, digits, rupees_typed
-from khata.payments.rules import DayLimitError, PaymentRefusedError
+from khata.payments.rules import (
+    NOT_HERE_ANY_MORE,
+    OLD_NUMBER_ENDED,
+    SEVERAL_COMPANIES,
+    UNKNOWN_NUMBER,
+    DayLimitError,
+    PaymentRefusedError,
+)
 
 # By the next step of the error, which holds nothing that was typed.
 _AMOUNT = {
@@ -39,8 +46,17 @@ _REFUSED = {
         "This payment was taken already, with another amount. Look at its receipt before you take money again."
     ),
     "no-policy": gettext_lazy("Your company has set no limit for cash yet. Ask your office to have it set."),
+    "not-in-suspense": gettext_lazy("This money is not on hold any more. Look at the receipt."),
+    "took-it-yourself": gettext_lazy("You took this money yourself. Another person must put it on the account."),
+    "clear-reason": gettext_lazy("Write in a sentence how you know that it is this account."),
     "reason": gettext_lazy("The cash does not agree. Count again; if it stays so, write the reason."),
     "reason-of-another": gettext_lazy("This is another person's shift. Write why you close it."),
+}
+_HELD = {
+    OLD_NUMBER_ENDED: gettext_lazy("The old number was not valid any more"),
+    UNKNOWN_NUMBER: gettext_lazy("No connection has this number"),
+    SEVERAL_COMPANIES: gettext_lazy("Several connections have this number"),
+    NOT_HERE_ANY_MORE: gettext_lazy("The connection went back to the company's own system"),
 }
 CLOSES_SHIFT = ("shift-of-another-day",)
 OPENS_SHIFT = ("no-shift", "shift-closed", "shift-of-another")
@@ -61,6 +77,10 @@ def refused(error: PaymentRefusedError) -> str:
             return _("This is above the limit for cash on one day. Take it by cheque or online.")
         return _("This is not an amount that can be taken. Type the amount that you were given.")
     return str(_REFUSED.get(error.code) or _("This was not done. Open the page again and look before you repeat it."))
+
+
+def held_because(held_for: str) -> str:
+    return str(_HELD.get(held_for, ""))
 
 
 def not_an_amount(error: FormatError) -> str:

@@ -101,14 +101,23 @@ def timestamptz(values: ArrayLike, *, null: ArrayLike | None = None) -> Column:
 
 def text(values: ArrayLike, *, null: ArrayLike | None = None) -> Column:
     """text from NumPy 'S' (UTF-8 bytes) or 'U' (n,). 'U' beyond ASCII costs a Python step a row."""
+    return _with_null(_characters(*_utf8(values)), null)
+
+
+def jsonb(values: ArrayLike) -> Column:
+    """jsonb from JSON texts, NumPy 'S' (UTF-8 bytes) or 'U' (n,). The server checks that they are JSON."""
     chars, lengths = _utf8(values)
-    count, width = chars.shape
-    if count and int(lengths.min()) == width:
-        column = Column(count, struct.pack(">i", width) + bytes(width), (_Piece(4, 1, chars),))
-    else:
-        pieces = (_Piece(0, 4, lengths), _Piece(4, 1, chars))
-        column = Column(count, bytes(4 + width), pieces, (_Cut(4, 1, 1, np.arange(width) < lengths[:, None]),))
-    return _with_null(column, null)
+    version = np.ones((len(chars), 1), np.uint8)
+    return _characters(np.hstack([version, chars]), lengths + np.int32(1))
+
+
+def bytea(values: Sequence[bytes]) -> Column:
+    """bytea from any bytes. Laid out at the width of the longest: send very long ones in rows of their own."""
+    lengths = np.fromiter(map(len, values), np.int32, len(values))
+    width = int(lengths.max(initial=0))
+    chars = np.zeros((len(values), width), np.uint8)
+    chars[np.arange(width) < lengths[:, None]] = np.frombuffer(b"".join(values), np.uint8)
+    return _characters(chars, lengths)
 
 
 def int4_array(
@@ -198,6 +207,15 @@ def _mark_kept(keep: Mask, columns: Sequence[Column], part: slice) -> None:
             place: Mask = np.ndarray((*kept.shape, cut.width), np.bool_, keep, offset + cut.offset, strides)
             place &= kept[:, :, None]
         offset += len(column.template)
+
+
+def _characters(chars: NDArray[np.uint8], lengths: NDArray[np.int32]) -> Column:
+    """A length word and that many of the row's bytes; (n, width) and (n,)."""
+    count, width = chars.shape
+    if count and int(lengths.min()) == width:
+        return Column(count, struct.pack(">i", width) + bytes(width), (_Piece(4, 1, chars),))
+    pieces = (_Piece(0, 4, lengths), _Piece(4, 1, chars))
+    return Column(count, bytes(4 + width), pieces, (_Cut(4, 1, 1, np.arange(width) < lengths[:, None]),))
 
 
 def _scalar(values: Array, null: ArrayLike | None) -> Column:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata.formats.csvfile import BadRow, Row, read_rows, read_table
+from khata.formats.csvfile import BadRow, Row, _split_carefully, _split_plainly, read_rows, read_table
 from khata.formats.text import FormatError
 
 
@@ -69,3 +69,15 @@ def test_whatever_a_csv_writer_writes_is_read(pairs: list[tuple[str, str]]) -> N
     out = io.StringIO(newline="")
     csv.writer(out, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *pairs])
     assert [(row.values["a"], row.values["b"]) for row in read(out.getvalue().encode())] == pairs
+
+
+@given(st.text('",a ', max_size=14))
+def test_a_record_that_is_split_quickly_is_split_as_field_by_field(text: str) -> None:
+    quickly = _split_plainly(text)
+    if quickly is not None:
+        assert quickly == _split_carefully(text)
+
+
+def test_ordinary_quotes_are_split_quickly() -> None:
+    assert _split_plainly('1,"a, b",,"c"') == ["1", "a, b", "", "c"]
+    assert _split_plainly('"say ""x""",1') is None

@@ -147,6 +147,19 @@ def test_rows_may_be_sent_in_several_pieces() -> None:
     assert pgcopy.HEADER + parts + pgcopy.TRAILER == whole
 
 
+@given(st.lists(st.tuples(st.binary(max_size=9), st.sampled_from(["{}", '{"MIG-17": "नाम"}']))))
+def test_bytes_and_json_are_sent_whole(rows: list[tuple[bytes, str]]) -> None:
+    """Zeros at the end of bytes stay; JSON is its version, 1, and the text."""
+    sent = pgcopy.encode_rows(
+        [pgcopy.bytea([raw for raw, _ in rows]), pgcopy.jsonb(np.array([said.encode() for _, said in rows], np.bytes_))]
+    )
+    wanted = b""
+    for raw, said in rows:
+        text = b"\x01" + said.encode()
+        wanted += struct.pack(">hi", 2, len(raw)) + raw + struct.pack(">i", len(text)) + text
+    assert sent == wanted
+
+
 def test_an_instant_is_counted_from_the_year_2000() -> None:
     body = pgcopy.encode_rows([pgcopy.timestamptz(np.array(["2000-01-01T00:00:01"], "M8[us]"))])
     assert body == struct.pack(">hiq", 1, 8, 1_000_000)
