@@ -19,6 +19,7 @@ from khata.billing.models import Unissued
 from khata.billing.release import decide
 from khata.discoms.models import Post
 from khata.discoms.scope import scoped
+from khata.migration.models import File, Proposal, SourceRow, Wave
 from khata.payments.operations import receive
 from khata.site import urls
 from khata.site.policy import POLICY
@@ -39,6 +40,7 @@ SEEN = {
     "officer": {"own"},
 }
 PERSONAL = {"search", "shift", "post"}
+OF_THE_COMPANY = {"wave"}  # that it moves, each of its offices sees
 WAITING = "of several posts none chosen"
 
 ONLY_GET = {
@@ -47,10 +49,16 @@ ONLY_GET = {
     *("portal:home", "portal:pay", "portal:bills", "portal:bill", "portal:bill-pdf", "portal:messages", "portal:wrong"),
     *("staff:home", "staff:found", "staff:connection", "staff:bill-pdf", "staff:shift", "staff:pay", "staff:receipt"),
     *("staff:receipt-pdf", "staff:runs", "staff:held", "staff:held-one", "staff:collection", "staff:suspense"),
+    *("staff:moves", "staff:move", "staff:move-rules", "staff:move-exceptions", "staff:move-slips"),
 }
-ONLY_POST = {"language", "portal:sign-out", "staff:sign-out", "staff:take", "staff:decide", "staff:approve"}
-# Lists of numbers, which exist while a company moves; none does in this scene.
-LISTS = {"portal:numbers-of", "portal:numbers-csv", "portal:numbers-pdf"}
+ONLY_POST = {
+    *("language", "portal:sign-out", "staff:sign-out", "staff:take", "staff:decide", "staff:approve"),
+    "staff:move-decide",
+}
+# Lists of numbers and slips, which exist once a company has moved; none has in this scene.
+LISTS = {"portal:numbers-of", "portal:numbers-csv", "portal:numbers-pdf", "staff:move-slips"}
+# A company's own office alone signs for it; the officers of this scene are of divisions.
+SIGNED_BY_THE_COMPANY = {"staff:move-accept"}
 # Not there on an installation that is no demo.
 OF_THE_DEMO = {"outbox"}
 # What an address or a form of it names. An address that names nothing is asked once.
@@ -72,6 +80,13 @@ NAMES = {
     "staff:decide": "held",
     "staff:approve": "held",
     "staff:suspense-one": "suspended",
+    "staff:move": "wave",
+    "staff:move-accept": "wave",
+    "staff:move-exceptions": "wave",
+    "staff:move-exception": "row",
+    "staff:move-decide": "proposal",
+    "staff:move-door": "moved division",
+    "staff:move-list": "moved division",
 }
 # After these a browser is not signed in as it was.
 ENDS_SESSIONS = {"portal:sign-out", "staff:sign-out", "staff:post", "portal:choose", "portal:sign-in", "staff:sign-in"}
@@ -159,12 +174,25 @@ class Matrix:
             ).receipt.id
             for thing, where in DIVISION.items()
         }
+        self.rows = {thing: self._handed_over(where) for thing, where in DIVISION.items()}
         self.browsers: dict[str, Client] = {}
         for thing, name in HELD.items():  # so that there is something to approve
             with scoped(office_scope(scene.people[name].discom, DIVISION[thing])):
                 row = Unissued.objects.get(connection_id=scene.town.connections[name])
                 second = scene.hire(f"second-{name}", "officer", DIVISION[thing])
                 decide(unissued=row, staff=second, verdict="keep", reason="to be looked at again", now=ARRIVED)
+
+    def _handed_over(self, where: str) -> Proposal:
+        """A row of a file of the division's company, and what somebody there proposed to write in it."""
+        office = self.scene.offices[where]
+        wave, _ = Wave.objects.get_or_create(discom=office.discom, code="W1")
+        facts = {"encoding": "utf-8", "header": ["ACCT_ID", "SERIAL_NBR"]}
+        named = {"name": f"meters_{where}.csv", "sha256": "", "bytes": 9, "rows": 1, "facts": facts}
+        file = File.objects.create(wave=wave, division=office, kind="meters", version=1, **named)
+        SourceRow.objects.create(file=file, line=2, raw=b"1234567,M1\n")
+        maker = self.scene.officers[where]
+        said = {"column": "SERIAL_NBR", "value": "M2", "reason": "read at the door", "maker": maker, "made_at": ARRIVED}
+        return Proposal.objects.create(wave=wave, division=office, kind="correct", about=f"row:{file.id}:2", **said)
 
     def client(self, role: str) -> Client:
         scene = self.scene
@@ -198,14 +226,16 @@ class Matrix:
             del self.browsers[cell.role]
         arguments, form = self._names(client, cell)
         address = reverse(cell.name, args=arguments)
-        return client.get(address) if cell.method == "GET" else client.post(address, form)
+        asked = form if cell.name in SIGNED_BY_THE_COMPANY else None
+        return client.get(address, asked) if cell.method == "GET" else client.post(address, form)
 
     def _names(self, client: Client, cell: Cell) -> tuple[list[object], dict[str, object]]:
         scene, what, thing = self.scene, NAMES.get(cell.name), cell.thing
         if cell.name == "theme":
             return ["1f1d4e"], {}
         if cell.name in LISTS:
-            return [scene.offices[GUMTI].id], {"number": "1234567"}
+            before = [self.rows["own"].wave_id] if cell.name == "staff:move-slips" else []
+            return [*before, scene.offices[GUMTI].id], {"number": "1234567"}
         if what is None:
             return [], {}
         connection = scene.town.connections.get(OWNER.get(thing, ""), NOWHERE)
@@ -218,6 +248,8 @@ class Matrix:
             verdict = "keep" if cell.name == "staff:decide" else "approve"
             # too short a reason: the page answers, and nothing is decided for the cells that follow
             return [scene.held.get(held, NOWHERE), held], {"verdict": verdict, "reason": "short"}
+        if what in ("wave", "row", "proposal", "moved division"):
+            return self._moved(what, thing)
         if what == "post":
             return [], {"post": self._post(cell)}
         if what == "connection in the form":
@@ -230,6 +262,20 @@ class Matrix:
             "suspended": self.suspended.get(thing, NOWHERE),
         }
         return [found[what]], {}
+
+    def _moved(self, what: str, thing: str) -> tuple[list[object], dict[str, object]]:
+        """Too short a reason each time: the page answers, and nothing is proposed, decided or handed out."""
+        row = self.rows.get(thing)
+        wave = row.wave_id if row else NOWHERE
+        if what == "row":
+            file = int(row.about.split(":")[1]) if row else NOWHERE
+            return [wave, file, 2], {"column": "SERIAL_NBR", "value": "M3", "reason": "short"}
+        if what == "proposal":
+            return [wave], {"proposal": row.id if row else NOWHERE, "verdict": "refuse", "why": "short"}
+        if what == "moved division":
+            division = self.scene.offices[DIVISION[thing]].id if row else NOWHERE
+            return [wave, division], {"reason": "short", "book": "", "reader": "", "day": ""}
+        return [wave], {"about": "parallel:none", "reason": "short"}
 
     def _search(self, client: Client, cell: Cell) -> uuid.UUID:
         """Of one's own session, of a colleague's in another division or another company, or of nobody's."""
@@ -288,10 +334,12 @@ def expected(cell: Cell) -> str:
         return MISSING
     if cell.name in (ONLY_GET if cell.method == "POST" else ONLY_POST):
         return METHOD
+    if cell.name in SIGNED_BY_THE_COMPANY and cell.method == "POST":
+        return MISSING
     what = NAMES.get(cell.name)
     if what is None or (cell.name in IN_THE_FORM and cell.method == "GET"):
         return SERVED
-    seen = {"own"} if what in PERSONAL else SEEN[role]
+    seen = {"own"} if what in PERSONAL else SEEN["cashier"] if what in OF_THE_COMPANY else SEEN[role]
     return SERVED if cell.thing in seen else MISSING
 
 

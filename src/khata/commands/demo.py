@@ -318,6 +318,11 @@ def _tell_next(made: Summary, today: dt.date, database: str) -> None:
         (f"bill run --discom {code} --cycle {cycle}", "again: nothing changes"),
         (f"bill replay --discom {code} --cycle {cycle}", "every bill rated once more, to the paisa"),
         (f"bill digest --discom {code} --cycle {cycle}", "one hash over all amounts, lines and postings"),
+        (
+            f"migration reconcile --discom {code} --wave {made.moved.wave.code}",
+            "what was handed over = what moved + held",
+        ),
+        (f"migration exceptions --discom {code} --wave {made.moved.wave.code}", "what the rules found in the files"),
         ("ledger verify", "every entry sums to zero, every balance to its postings"),
     ]
     _title("What to try next")

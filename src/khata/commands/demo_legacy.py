@@ -37,7 +37,7 @@ _ACCOUNTS, _DIRT, _SEED = 5_000, "1%", 20_240_314
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accounts", type=int, default=_ACCOUNTS, help=f"how many, default {_ACCOUNTS}")
     parser.add_argument(
-        "--dirt", default=_DIRT, metavar="SHARE", help=f"how many of the accounts get a flaw, default {_DIRT}"
+        "--dirt", default=_DIRT, metavar="SHARE", help=f"how many of the accounts get a flaw, default {_DIRT}%"
     )
     parser.add_argument("--seed", type=int, default=_SEED, help="another seed gives another company")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files, new or empty")

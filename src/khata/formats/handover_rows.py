@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from khata.formats.csvfile import split_record
-from khata.formats.handover_columns import USED
+from khata.formats.handover_columns import LARGEST, USED
 from khata.formats.text import FormatError, shown
 
 LONGEST_LINE = 64 << 10
@@ -209,6 +209,16 @@ class LineReader:
             load = values["load_w"]
             if isinstance(load, int) and values["load_unit"] == "BHP":
                 values["load_w"] = (load * WATTS_OF_A_BHP + 500) // 1000
+            self._refuse_products(cells, values, said)
+
+    def _refuse_products(self, cells: list[str], values: dict[str, object], said: dict[str, str]) -> None:
+        """A register times its factor must stay a number that can be summed: of an absurd pair both are in doubt."""
+        factor = values["factor"]
+        registers = [value for name in ("previous_wh", "present_wh") if isinstance(value := values[name], int)]
+        if isinstance(factor, int) and factor > 1 and max(registers, default=0) * factor > LARGEST:
+            values["factor"] = None
+            unread = f"MF {shown(cells[self._header.index('MF')].strip())}"
+            said["MIG-23"] = _listed([said["MIG-23"], unread] if "MIG-23" in said else [unread])
 
 
 def account_and_key(text: str) -> tuple[str, str]:

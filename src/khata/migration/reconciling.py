@@ -60,10 +60,13 @@ class Line:
         return self.difference != 0 and not self.accepted
 
 
-def reconcile(wave: Wave) -> list[Line]:
-    """Every equation of every division of the wave, by division and in the order of HEADS."""
+def reconcile(wave: Wave, *, books: bool = True) -> list[Line]:
+    """Every equation of every division of the wave, by division and in the order of HEADS.
+
+    Without `books` the ledger is left out: of a large live wave it takes a page too long.
+    """
     rows, totals, moved = _of_rows(wave), _of_totals(wave), _of_accounts(wave)
-    opened = _of_ledger(wave) if state(wave) == "live" else None
+    opened = _of_ledger(wave) if books and state(wave) == "live" else None
     lines = []
     for division, (name_en, name_hi) in _divisions(wave).items():
         for head, (_, _, signed, _) in HEADS.items():

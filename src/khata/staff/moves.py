@@ -52,6 +52,7 @@ from khata.staff.moves_rows import (
 )
 
 PER_PAGE, MOST_PAGES = 25, 10_000
+BOOKS_AT_ONCE = 20_000  # accounts of a wave whose books a page sums up without being asked
 BEHIND = 5  # red lines that show the accounts behind them at once; the others do on their own page
 LONGEST_VALUE = 200
 PARTS = ("", "parallel", "told")  # the tabs of a wave, as they stand in its address
@@ -102,17 +103,19 @@ def whole_company(request: HttpRequest, wave: Wave) -> bool:
 
 
 def _equations(request: HttpRequest, wave: Wave) -> dict[str, object]:
-    rows = [equation_row(line) for line in reconcile(wave)]
-    red = [row for row in rows if row.line.red]
     totals: dict[str, int] = {}
     for each in counts(wave):
         totals[each.outcome] = totals.get(each.outcome, 0) + each.accounts
+    books = sum(totals.values()) <= BOOKS_AT_ONCE or request.GET.get("books") == "1"
+    rows = [equation_row(line) for line in reconcile(wave, books=books)]
+    red = [row for row in rows if row.line.red]
     return {
         "gates": gates(wave, len(red), newest_run(wave)),
         "divisions": by_division(rows),
         "equations": len(rows),
         "red": [(row, behind(wave, row.line) if place < BEHIND else []) for place, row in enumerate(red)],
         "counts": totals,
+        "books": books,
         "proposals": [(each, _place(each)) for each in open_proposals(wave)],
         "applied_soon": wave in corrections_waiting(),
     }
