@@ -12,6 +12,7 @@ from khata.billing.release import HeldRow, held
 from khata.consumers.models import Connection
 from khata.discoms.models import Discom
 from khata.discoms.queries import division_named
+from khata.migration.models import Finding, Proposal, Wave
 from khata.payments.models import Receipt, Shift
 from khata.payments.operations import receive
 from khata.rehearsal.desk import OTHER_DIVISION
@@ -79,6 +80,19 @@ def _closing(kanpur: Kanpur) -> str:
 
 def _closing_of(login: str) -> str:
     return f"/staff/shifts/{Shift.objects.filter(staff__login=login).latest('id').id}/close/"
+
+
+def _move(rest: str = "") -> str:
+    return f"/staff/moves/{Wave.objects.latest('id').id}/{rest}"
+
+
+def _difference() -> str:
+    return _move(f"accept/?about={Proposal.objects.filter(about__startswith='equation:').latest('id').about}")
+
+
+def _row() -> str:
+    found = Finding.objects.filter(outcome="held").earliest("id")
+    return _move(f"rows/{found.file_id}/{found.line}/")
 
 
 PLACES = (
@@ -152,6 +166,19 @@ PLACES = (
     Place("receipt of held money", "staff:receipt", "officer",
           lambda kanpur: kanpur.found["on hold"].replace("suspense", "receipts")),
     Place("connection", "staff:connection", "officer", _connection),
+    Place("waves of the move", "staff:moves", "central", at("/staff/moves/")),
+    Place("wave", "staff:move", "central", lambda kanpur: _move()),
+    Place("wave, own division", "staff:move", "officer", lambda kanpur: _move()),
+    Place("wave, bills compared", "staff:move", "central", lambda kanpur: _move("?show=parallel")),
+    Place("wave, numbers told", "staff:move", "central", lambda kanpur: _move("?show=told")),
+    Place("difference of the move", "staff:move-accept", "central", lambda kanpur: _difference()),
+    Place("exceptions of the move", "staff:move-exceptions", "central", lambda kanpur: _move("exceptions/")),
+    Place("row of the move", "staff:move-exception", "central", lambda kanpur: _row()),
+    Place("rules of the move", "staff:move-rules", "officer", at("/staff/moves/rules/")),
+    Place("door list", "staff:move-door", "officer",
+          lambda kanpur: _move(f"divisions/{kanpur.division.id}/door/")),
+    Place("list with names", "staff:move-list", "officer",
+          lambda kanpur: _move(f"divisions/{kanpur.division.id}/list/")),
 )  # fmt: skip
 
 # What answers with a redirect, a file or a word.
@@ -169,6 +196,8 @@ NOT_PAGES = {
     "staff:receipt-pdf",
     "staff:decide",
     "staff:approve",
+    "staff:move-decide",
+    "staff:move-slips",
 }
 
 
@@ -194,6 +223,7 @@ def people_it(kanpur: Kanpur) -> None:
         ("idle", "idle", lambda page: _search(kanpur, page, idle=_number(kanpur))),
         ("officer", "officer1", lambda page: _search(kanpur, page, officer=_frequent_name(kanpur))),
         ("both", "both", lambda page: None),
+        ("central", "central1", lambda page: None),
     ):
         person = kanpur.staff[login]
         kanpur.keep(who, lambda page, person=person, work=work: (kanpur.sign_in_staff(page, person), work(page)))  # type: ignore[misc]

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from khata.audit.models import Record
 from khata.consumers.arrivals import take_back
-from khata.discoms.models import Office
+from khata.discoms.models import Discom, Office
 from khata.discoms.scope import scoped
 from khata.ledger.models import Posting
-from khata.ledger.queries import first_offence, head_sums, settlements
-from khata.ledger.rules import CASH, CONSUMERS, SUSPENSE, settlement
+from khata.ledger.operations import post_one
+from khata.ledger.queries import first_offence, head_sums, heads, settlements
+from khata.ledger.rules import CASH, CLEARED, CONSUMERS, DEPOSIT, SUSPENSE, OnHead, settlement
 from khata.notices.models import Message
 from khata.payments.models import Receipt, SuspenseCleared
 from khata.payments.operations import Taken, clear_suspense, close_shift, receive
@@ -443,6 +444,30 @@ def test_the_database_itself_refuses_a_clearing_that_does_not_fit(bazaar: Bazaar
             cursor.execute(row, values)
         states[word] = getattr(refused.value.__cause__, "sqlstate", None)
     assert states == {"another entry": "KH010", "own": "KH010", "again": "23505", "other office": "42501"}
+
+
+@pytest.mark.parametrize(("out_of", "onto"), [(CASH, CONSUMERS), (SUSPENSE, DEPOSIT)])
+def test_cleared_money_leaves_suspense_and_lessens_what_is_owed(bazaar: Bazaar, out_of: str, onto: str) -> None:
+    desk, other = bazaar.desk(today=AFTER), bazaar.cashier()
+    receipt, asha = held(bazaar, desk), bazaar.town.connections["Asha"]
+    head, cause = heads(Discom.objects.get(code=KESCO)), f"payments:receipt:{receipt.id}"
+    rows = [OnHead(head[out_of], 0, receipt.amount_paise), OnHead(head[onto], asha, -receipt.amount_paise)]
+    with (
+        pytest.raises(DatabaseError, match="has no posting of its clearing"),
+        bazaar.web(desk.scope),
+        transaction.atomic(),
+    ):
+        entry = post_one(kind=CLEARED, cause=cause, business_date=AFTER, reason=REASON, postings=rows)
+        SuspenseCleared.objects.create(
+            receipt=receipt,
+            connection_id=asha,
+            office_id=receipt.office_id,
+            entry_id=entry,
+            staff_id=other,
+            reason=REASON,
+            cleared_at=LATER["now"],
+            cleared_on=AFTER,
+        )
 
 
 def test_the_list_has_what_the_offices_hold_until_it_is_cleared(bazaar: Bazaar) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -84,12 +84,18 @@ class Desk:
 
 
 class Scene:
-    """Who there is, by name; `sessions` are written straight into the database, the forms have tests of their own."""
+    """Who there is, by name; `sessions` are written straight into the database, the forms have tests of their own.
 
-    def __init__(self, database: Database, people: tuple[Home, ...] = PEOPLE) -> None:
+    `brought` is called when the connections are there and no bill is.
+    """
+
+    def __init__(
+        self, database: Database, people: tuple[Home, ...] = PEOPLE, brought: Callable[[Town], None] = lambda _: None
+    ) -> None:
         self.database = database
         self.people = {home.name: home for home in people}
         self.town: Town = town(people)
+        brought(self.town)
         for code in (KESCO, PVVNL):
             self.town.run("2024-06", discom=code)
             company = Discom.objects.get(code=code)

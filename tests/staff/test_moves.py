@@ -124,7 +124,10 @@ def test_red_lines_stand_first_with_sign_word_and_the_command_that_still_waits(m
     assert "The file is not what the company signed for." in shown
     assert "✗ shut" in shown and "✓ open" in shown
     command = re.search(r"<code>(khata migration cutover .*?)</code>", shown)
-    assert command and re.sub("<[^>]+>", "", command[1]) == "khata migration cutover --discom KESCO --wave W1 --at YYYY-MM-DD"
+    assert (
+        command
+        and re.sub("<[^>]+>", "", command[1]) == "khata migration cutover --discom KESCO --wave W1 --at YYYY-MM-DD"
+    )
     assert "Look at it, accept it with a reason" in shown
 
 
@@ -132,7 +135,7 @@ def test_an_office_sees_its_own_figures_alone(move: Move) -> None:
     own, far = text(move.browser("om"), move.page), text(move.browser("far"), move.page)
     assert "≠ differs" in own and "figures of your office alone" in own and "accept it with a reason" not in own
     assert "≠ differs" not in far and "= holds" in far
-    gumti, jajmau = (f"{place}</summary>" for place in (f"{GUMTI} · ≠ 1 line differs", f"{JAJMAU} · = all hold"))
+    gumti, jajmau = (f"{place}\n</h3>" for place in (f"{GUMTI} · ≠ 1 line differs", f"{JAJMAU} · = all hold"))
     assert gumti in own and jajmau not in own
     assert jajmau in far and gumti not in far
     both = text(move.browser("second"), move.page)
@@ -164,7 +167,7 @@ def test_exceptions_are_a_work_list_by_rule_and_division(move: Move) -> None:
     assert 'class="card-note">5<' in shown
     assert "नई रीडिंग पिछली रीडिंग से कम।" in text(move.browser("first", language="hi"), page)
     only = text(move.browser("first"), f"{page}?rule=MIG-12")
-    assert LALIT.number in only and f"<th scope=\"row\">{HARI.number}" not in only and 'class="card-note">2<' in only
+    assert LALIT.number in only and f'<th scope="row">{HARI.number}' not in only and 'class="card-note">2<' in only
     jajmau = move.people["far"]
     with move.database.as_role("run"):
         division = posts_of(staff=jajmau.id, today=day(TODAY))[0].office
@@ -279,5 +282,3 @@ def test_pages_ask_the_database_little(move: Move, address: str, most: int) -> N
     with CaptureQueriesContext(connection) as asked:
         text(officer, f"{move.page}{address}")
     assert 3 < len(asked) <= most, [query["sql"][:80] for query in asked]
-
-

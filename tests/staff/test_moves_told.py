@@ -74,7 +74,7 @@ def test_the_list_with_names_asks_a_reason_and_is_written_down(move: Move) -> No
 def test_a_book_is_noted_as_told_but_for_the_closed_doors(move: Move) -> None:
     page = f"{division(move, GUMTI)}door/"
     shown = text(move.browser("om"), page)
-    assert "B1" in shown and "B9" not in shown and "F1, F2" in shown
+    assert ">B1<" in shown and ">B9<" not in shown and "F1, F2" in shown
     text(move.browser("far"), page, status=404)
     form = {"book": "B1", "reader": "Ram Kumar", "day": "2024-06-19", "closed": "1234569"}
     for change, said in (
@@ -94,7 +94,7 @@ def test_a_book_is_noted_as_told_but_for_the_closed_doors(move: Move) -> None:
         told = set(Told.objects.values_list("connection__oldnumber__number", "reader", "staff__login"))
     assert told == {(number, "Ram Kumar", "om") for number in ("0123456", "1234567", "1234568")}
     after = text(move.browser("om"), f"{page}?noted=3")
-    assert "3 accounts are noted as told" in after and "<td class=\"amount\">1</td>" in after
+    assert "3 accounts are noted as told" in after and '<td class="amount">1</td>' in after
     assert move.send("om", page, **(form | {"closed": ""}))[0] == 303
     assert "Everybody here has been told" in text(move.browser("om"), page)
 

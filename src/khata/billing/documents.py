@@ -13,11 +13,12 @@ from khata.billing.models import Bill, BillPart
 from khata.billing.queries import MonthUsed, bill_view, months_used
 from khata.consumers.models import Connection
 from khata.discoms.models import Discom
+from khata.display.account import parted
 from khata.display.bill_text import BillView, LineView, SlabView, line_name
 from khata.display.dates import axis_month, day, month, short_day
 from khata.display.labels import LANGUAGES, Label, Language, line_label, unit
 from khata.display.money import amount, grouped, kw, kwh, rate, rupees, scaled
-from khata.display.paper import BILL, OTHER, CompanyPaper, parted, words
+from khata.display.paper import BILL, OTHER, CompanyPaper, words
 from khata.display.typeset import pdf
 from khata.display.upi import qr_svg, upi_link
 from khata.display.words import rupees_in_words

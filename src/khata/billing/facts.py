@@ -21,7 +21,7 @@ from khata.jobs.bulk import integers
 from khata.kernel.days import date_of, day_number, month_number
 from khata.kernel.determinants import DAYS, Facts
 from khata.kernel.quantities import Int64
-from khata.metering.queries import UNKNOWN, Days, Hung, Readings, days, hung, readings
+from khata.metering.queries import UNKNOWN, Days, Hung, Readings, brought, days, hung, readings
 
 Bool = npt.NDArray[np.bool_]
 
@@ -46,7 +46,7 @@ def part_facts(
     ids = np.sort(connections)
     term_rows = terms(ids, month.end, categories, areas)
     meters = hung(ids, month.end)
-    billed = _last_billed(ids, month.cycle)
+    billed = _or_brought(_last_billed(ids, month.cycle), ids, meters, month)
     spans = _Spans(ids, month, since, term_rows, meters, billed)
     plain, smart = _measured(spans, meters, month)
     spans.begin_at_readings(plain)
@@ -122,6 +122,29 @@ def _since_then(ids: Int64, last_cycle: Int64, cycle: dt.date) -> tuple[Int64, B
     owed[owner[since]] = start[since]  # the oldest month comes last, and stays
     held[owner[since & (lasting == 1)]] = True
     return owed, held
+
+
+def _or_brought(billed: _Billed, ids: Int64, meters: Hung, month: Month) -> _Billed:
+    """The same, where an old system billed up to the reading that it brought along as if that ended a bill of ours.
+
+    What it billed while a wave was back with it is newer than our last bill, and than what we held before.
+    """
+    last = brought(np.unique(meters.meter[meters.meter > 0]), month.end)
+    if not len(last.meter):
+        return billed
+    at = np.minimum(np.searchsorted(last.meter, meters.meter), len(last.meter) - 1)
+    owner = np.searchsorted(ids, meters.connection)
+    day = last.day[at]
+    counts = (last.meter[at] == meters.meter) & (day >= meters.from_day)
+    counts &= (day > billed.end[owner]) & (day >= billed.owed_from[owner])
+    owner, at, day = owner[counts], at[counts], day[counts]
+    held = billed.held.copy()
+    held[owner[day > billed.owed_from[owner]]] = False
+    end, meter, register, owed = (
+        column.copy() for column in (billed.end, billed.meter, billed.register_wh, billed.owed_from)
+    )
+    end[owner], meter[owner], register[owner], owed[owner] = day, last.meter[at], last.register_wh[at], 0
+    return _Billed(end, meter, register, owed, held)
 
 
 class _Spans:

@@ -287,23 +287,25 @@ def _exceptions(args: argparse.Namespace) -> int:
 
 
 def _act(args: argparse.Namespace, wave: Wave, division: Office | None) -> int:
-    person, now = _officer(args, wave), clock.now()
+    now = clock.now()
     if args.decide is not None:
         if not (args.approve or args.refuse):
             raise CommandError("it is not said how it is decided", "--decide", "Add --approve or --refuse")
-        if not Proposal.objects.filter(id=args.decide, wave=wave).exists():
+        waiting = Proposal.objects.filter(id=args.decide, wave=wave).first()
+        if waiting is None:
             raise CommandError(
                 f"wave {wave.code} has no proposal {args.decide}", "--decide", "See khata migration exceptions"
             )
+        person = _officer(args, wave, waiting.division_id if waiting.kind == "correct" else None)
         decide(proposal=args.decide, approved=args.approve, reason=args.reason, checker=person, now=now)
         said = "approved; khata migration load applies it" if args.approve else "refused"
         answer: dict[str, object] = {"proposal": args.decide, "approved": args.approve}
         text = f"Proposal {args.decide} is {said}.\n"
     else:
-        kind, about, column, value = "accept", args.accept or "", "", ""
+        kind, about, column, value, over = "accept", args.accept or "", "", "", None
         if args.correct:
             place, column, value = args.correct
-            kind, about = "correct", _place(wave, place)
+            kind, (about, over) = "correct", _place(wave, place)
         made = propose(
             wave=wave,
             division=division.id if division else _division_in(about),
@@ -312,7 +314,7 @@ def _act(args: argparse.Namespace, wave: Wave, division: Office | None) -> int:
             column=column,
             value=value,
             reason=args.reason,
-            maker=person,
+            maker=_officer(args, wave, over),
             now=now,
         )
         answer, text = _of_proposal(made), f"Proposal {made.id}: another person decides it.\n"
@@ -320,30 +322,30 @@ def _act(args: argparse.Namespace, wave: Wave, division: Office | None) -> int:
     return 0
 
 
-def _officer(args: argparse.Namespace, wave: Wave) -> int:
-    """The person who acts: an officer of the company today."""
+def _officer(args: argparse.Namespace, wave: Wave, division: int | None) -> int:
+    """The person who acts: an officer over this division today; None: over the whole company, for which is signed."""
     if not args.login:
         raise CommandError("it is not said who does this", "--as", "Give the login of an officer of the company")
     person = Staff.objects.filter(login=args.login, active=True).first()
     if person is None:
         raise CommandError(f"nobody has the login {args.login!r}", "--as", "See khata staff add")
     posts = posts_of(staff=person.id, today=clock.business_date())
-    company = Office.objects.get(discom=wave.discom, kind=Office.Kind.COMPANY)
-    if not any(post.role == "officer" and company.id <= post.office <= company.last for post in posts):
-        wrong = f"{args.login} is no officer of {wave.discom.code} today"
+    over = Office.objects.get(id=division) if division else Office.objects.get(discom=wave.discom, kind="company")
+    if not any(post.role == "officer" and post.office_from <= over.id <= post.office_to for post in posts):
+        wrong = f"{args.login} is no officer over {over.name_en} today"
         raise CommandError(wrong, "--as", "Choose an officer, or see khata staff post")
     return person.id
 
 
-def _place(wave: Wave, place: str) -> str:
-    """`master_DIV1.csv:17` as a proposal names it."""
+def _place(wave: Wave, place: str) -> tuple[str, int | None]:
+    """`master_DIV1.csv:17` as a proposal names it, and its division."""
     name, _, line = place.rpartition(":")
     file: File | None = next((each for each in newest_files(wave) if each.name.lower() == name.lower()), None)
     if file is None or not (line.isascii() and line.isdecimal()):
         names = ", ".join(each.name for each in newest_files(wave))
         wrong = f"{place!r} is no file and line of wave {wave.code}; its files are: {names or 'none yet'}"
         raise CommandError(wrong, "--correct", "Write it like master_DIV1.csv:17")
-    return about_row(file.id, int(line))
+    return about_row(file.id, int(line)), file.division_id
 
 
 def _division_in(about: str) -> int | None:

@@ -110,9 +110,7 @@ class Corrections:
         try:
             for wave in waves:
                 newest = _newest_verdict(wave)
-                reload(
-                    wave=wave, today=clock.business_date(), now=clock.now(), actor="command", say=lambda *_: None
-                )
+                reload(wave=wave, today=clock.business_date(), now=clock.now(), actor="command", say=lambda *_: None)
                 self._tried[wave.id] = newest
         except Exception as error:
             said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

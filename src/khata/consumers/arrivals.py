@@ -10,6 +10,7 @@ import numpy.typing as npt
 from django.db import connection as session
 from django.db import transaction
 
+from khata.audit.operations import record
 from khata.consumers.models import NumberWindow
 from khata.consumers.queries import newest_window
 from khata.consumers.rules import name_key
@@ -54,6 +55,14 @@ class Arrivals:
 
 class ArrivalError(ValueError):
     """A row cannot be brought in: its number is not this company's, or another live connection has it."""
+
+
+class WindowError(ValueError):
+    """The time of a wave's old numbers cannot be extended like this; `next_step` says what can be done."""
+
+    def __init__(self, what: str, next_step: str) -> None:
+        super().__init__(what)
+        self.next_step = next_step
 
 
 @transaction.atomic
@@ -260,3 +269,29 @@ def set_window(*, discom: int, wave: str, last_day: dt.date | None, source: str,
     newest = newest_window(discom=discom, wave=wave)
     if newest is None or (newest.last_day, newest.source) != (last_day, source):
         NumberWindow.objects.create(discom_id=discom, wave=wave, last_day=last_day, source=source, known_at=now)
+
+
+@transaction.atomic
+def extend_window(
+    *, discom: int, wave: str, last_day: dt.date, source: str, now: dt.datetime, actor: str = "command"
+) -> None:
+    """By an order: honour a wave's old numbers longer, also when their last day is over already. Raises WindowError."""
+    why, newest = " ".join(source.split()), newest_window(discom=discom, wave=wave)
+    if not why:
+        raise WindowError("the source is empty", "Name the order that says so")
+    if newest is None:
+        raise WindowError(f"no wave {wave!r} of this company has brought old numbers", "Choose one that has")
+    if newest.last_day is None:
+        raise WindowError(f"the window of wave {wave!r} is closed: it was rolled back", "Cut the wave over again first")
+    if last_day < newest.last_day:
+        said = f"old numbers of wave {wave!r} were promised until {newest.last_day}"
+        raise WindowError(said, "Give a later day: an order extends the window, nothing shortens it")
+    set_window(discom=discom, wave=wave, last_day=last_day, source=why, now=now)
+    details = {"wave": wave, "from": str(newest.last_day), "until": str(last_day)}
+    record(
+        actor=actor,
+        action="consumers.extend-window",
+        object=f"discoms:discom:{discom}",
+        reason=why,
+        details=details,
+    )

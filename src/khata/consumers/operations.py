@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db import connection as session
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare
 
 from khata.consumers.arrivals import Arrivals, Days, set_window, write_new
 from khata.consumers.models import Connection, NumberAsked, SignIn
@@ -32,6 +32,7 @@ from khata.consumers.rules import (
 )
 from khata.discoms.operations import within
 from khata.discoms.queries import tries
+from khata.discoms.rules import limit_key
 from khata.formats.text import FormatError
 from khata.kernel.quantities import Int64
 from khata.notices.operations import queue_one
@@ -109,7 +110,7 @@ def ask_code(*, mobile: str, address: str, now: dt.datetime, key: str) -> uuid.U
         return None
     # Of a mobile that asks too often the answer stays the same, but nothing is sent.
     silent = not _within(f"code-mobile:{mobile}", CODES_PER_MOBILE, now, key)
-    many = tries(key=_hashed("code-failed", FAILURES_IN_TOTAL[1], key), seconds=FAILURES_IN_TOTAL[1], now=now)
+    many = tries(key=_counted_under("code-failed", FAILURES_IN_TOTAL[1], key), seconds=FAILURES_IN_TOTAL[1], now=now)
     asked, digits = uuid.uuid4(), MORE_DIGITS if many >= FAILURES_IN_TOTAL[0] else CODE_DIGITS
     with connection.cursor() as cursor:
         cursor.execute(
@@ -175,13 +176,12 @@ def _within(key: str, limits: Sequence[tuple[int, int]], now: dt.datetime, secre
     """Counts under every stretch of time, also when one of them is exceeded already."""
     inside = True
     for most, seconds in limits:
-        inside &= within(key=_hashed(key, seconds, secret), most=most, seconds=seconds, now=now)
+        inside &= within(key=_counted_under(key, seconds, secret), most=most, seconds=seconds, now=now)
     return inside
 
 
-def _hashed(key: str, seconds: int, secret: str) -> str:
-    text = f"{key}/{seconds}"
-    return salted_hmac("khata.consumers.limit", text, secret=secret, algorithm="sha256").hexdigest()
+def _counted_under(key: str, seconds: int, secret: str) -> str:
+    return limit_key(f"{key}/{seconds}", secret=secret)
 
 
 # -- the new number, sent to whoever owns the old one ------------------------------------------------------------------

@@ -112,6 +112,11 @@ def newest_window(*, discom: int, wave: str) -> NumberWindow | None:
     return NumberWindow.objects.filter(discom_id=discom, wave=wave).order_by("-id").first()
 
 
+def windows(*, discom: int) -> list[NumberWindow]:
+    """Of each wave of a company what was said last of its old numbers."""
+    return list(NumberWindow.objects.filter(discom_id=discom).order_by("wave", "-id").distinct("wave"))
+
+
 def has_window(*, discom: int, wave: str) -> bool:
     return newest_window(discom=discom, wave=wave) is not None
 

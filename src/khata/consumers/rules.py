@@ -17,7 +17,7 @@ from khata.kernel.quantities import Int64
 Draw: TypeAlias = Callable[[int], Int64]
 
 _LEAST_BODY, _BODIES = 100_000_000, 900_000_000
-_COMPANY_FIRST = re.compile(r"\s*([A-Za-z]{2,12})[\s:/\-–]*([0-9].*)", re.DOTALL)
+_COMPANY_FIRST = re.compile(r"[\W_]*([A-Za-z]{2,12})[\W_]*([0-9].*)", re.DOTALL)
 
 
 def random_bodies(count: int) -> Int64:

@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
+from django.utils.crypto import salted_hmac
+
 Role = Literal["cashier", "officer"]
 ROLES: dict[str, tuple[str, str]] = {"cashier": ("कैशियर", "Cashier"), "officer": ("खंड अधिकारी", "Division officer")}
 
@@ -27,3 +29,8 @@ def sees(*, role: str, office: int, office_last: int, company: int, company_last
 def stretch(*, now: dt.datetime, seconds: int) -> dt.datetime:
     """The beginning of the stretch of so many seconds in which an instant lies."""
     return dt.datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, dt.UTC)
+
+
+def limit_key(what: str, *, secret: str) -> str:
+    """Under what a try is counted: an address or a login goes in, and what comes out names nobody."""
+    return salted_hmac("khata.limit", what, secret=secret, algorithm="sha256").hexdigest()

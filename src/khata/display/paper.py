@@ -184,10 +184,3 @@ LIST: dict[str, Label] = {
 def words(table: dict[str, Label], language: Language) -> dict[str, list[str]]:
     """Each word for a template: in the reader's language, then in the other."""
     return {name: [label.in_(language), label.in_(OTHER[language])] for name, label in table.items()}
-
-
-def parted(account_number: str) -> str:
-    """`31 0472 8856`: as people read a number of ten digits aloud; any other stays whole."""
-    if len(account_number) != 10:
-        return account_number
-    return f"{account_number[:2]} {account_number[2:6]} {account_number[6:]}"

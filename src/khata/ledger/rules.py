@@ -27,7 +27,7 @@ HEADS = {
     DEPOSIT: ("Security deposits of consumers", "उपभोक्ताओं की जमानत राशि", True),
     SUSPENSE: ("Suspense: received, connection not yet found", "उचंत: मिला पैसा, जिसका कनेक्शन अभी तय नहीं", False),
     OPENING: ("Opening balances brought over", "पुराने सिस्टम से आए शेष", False),
-    CASH: ("Cash at counters", "काउन्टर पर नकद", False),
+    CASH: ("Cash at counters", "काउंटर पर नकद", False),
     "fixed": ("Fixed charge", "नियत प्रभार", False),
     "excess": ("Excess demand", "अधिक मांग शुल्क", False),
     "energy": ("Energy charge", "ऊर्जा प्रभार", False),

@@ -41,6 +41,9 @@ class Installation(models.Model):
     from_date = models.DateField()
     revision = models.SmallIntegerField(default=0)
     known_at = models.DateTimeField()
+    factor = models.IntegerField(
+        db_default=1, help_text="what the dial shows, times this, is the energy; registers here are after it"
+    )
     meter = models.ForeignKey(Meter, models.PROTECT, db_constraint=False, null=True)
     cycle = models.ForeignKey(ReadingCycle, models.PROTECT, db_constraint=False, null=True)
 
@@ -65,6 +68,7 @@ class Reading(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(register_wh__gte=0) & Q(demand_w__gte=0), name="reading_not_negative")
         ]
+        indexes = [models.Index(fields=["meter", "day"], condition=Q(source="migration"), name="reading_brought")]
 
 
 class MeterDay(models.Model):

@@ -122,11 +122,12 @@ _ARRIVING = """
 create temporary table arriving (n int, serial text, smart boolean, connection bigint, from_date date, cycle bigint,
     day date, register_wh bigint, demand_w int, factor int) on commit drop"""
 
+# A connection that arrives says itself which meter it has: two may have changed places since they were here before.
 _TAKEN = """
 select a.serial from arriving a join metering_meter m on m.serial = a.serial
 where m.discom_id <> %(discom)s or exists (
     select from metering_installation i join consumers_connection c on c.id = i.connection_id and c.live
-    where i.meter_id = m.id and i.connection_id <> a.connection and not exists (
+    where i.meter_id = m.id and i.connection_id not in (select connection from arriving) and not exists (
         select from metering_installation l
         where l.connection_id = i.connection_id and (l.from_date, l.revision) > (i.from_date, i.revision)))
 order by a.n limit 1"""

@@ -63,6 +63,15 @@ def readings(meters: Int64, first: dt.date, last: dt.date) -> Readings:
     return Readings(*last_of_day(integers(query, (meters.tolist(), first, last), 4)))
 
 
+def brought(meters: Int64, before: dt.date) -> Readings:
+    """Of meters that were moved here the last reading before a day that their old system brought along."""
+    query = """
+        select distinct on (meter_id) meter_id, (day - date '1970-01-01')::bigint, register_wh, demand_w::bigint
+        from metering_reading where meter_id = any(%s) and day < %s and source = 'migration'
+        order by meter_id, day desc, revision desc"""
+    return Readings(*integers(query, (meters.tolist(), before), 4))
+
+
 @dataclass(frozen=True)
 class Days:
     """Meter days, the last revision of each. Sorted by meter and day."""

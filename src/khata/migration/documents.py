@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from khata.display.account import parted
 from khata.display.dates import day
 from khata.display.labels import Label, Language
-from khata.display.paper import LIST, SLIP, CompanyPaper, parted, words
+from khata.display.paper import LIST, SLIP, CompanyPaper, words
 from khata.display.typeset import pdf
 from khata.display.upi import qr_svg
 from khata.migration.telling import StaffRow

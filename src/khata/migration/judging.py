@@ -125,7 +125,7 @@ def _first(rule: str, letter: str, where: str, said: str = "''", *, outcome: str
 
 _BELOW = "s.present_wh / 1000 || ' < ' || s.previous_wh / 1000"
 _NO_SUCH_DAY = """(greatest(s.bill_day, s.present_day, s.previous_day) > %(today)s
-    or least(s.bill_day, s.present_day, s.previous_day) < %(oldest)s)"""
+    or least(s.bill_day, s.present_day, s.previous_day) < %(oldest)s or s.present_day < s.previous_day)"""
 
 _ONE_ROW = (
     # What the reader saw in a row, here or in the row of a control total.
@@ -246,12 +246,12 @@ _COMPARED = (
     _rows(
         "MIG-30",
         f"""from migration_stagedrow s join metering_meter e on e.serial = s.meter
-            where s.wave_id = %(wave)s and s.kind = 'meters' and {_NO_COPY} and exists (
+            where s.wave_id = %(wave)s and s.kind = 'meters' and {_NO_COPY} and (e.discom_id <> %(discom)s or exists (
                 select from metering_installation i join consumers_connection c on c.id = i.connection_id
                 where i.meter_id = e.id and c.live and not (c.discom_id = %(discom)s and c.wave = %(code)s)
                 and not exists (select from metering_installation later where later.connection_id = i.connection_id
                     and (later.from_date, later.revision) > (i.from_date, i.revision)
-                    and later.from_date <= %(today)s))""",
+                    and later.from_date <= %(today)s)))""",
         "s.meter",
     ),
     _rows(

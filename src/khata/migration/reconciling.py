@@ -34,7 +34,7 @@ class Line:
     """One equation. Paise, Wh or a count; None where there is nothing to compare with.
 
     `differences` are file - migrated - held, file - control and migrated - ledger; `difference` is the first of them
-    that is not 0.
+    that is neither 0 nor accepted, or else the first that is not 0. `accepted`: each that is not 0.
     """
 
     division: int
@@ -53,7 +53,7 @@ class Line:
     @property
     def about(self) -> str:
         """What an acceptance of this very difference is about."""
-        return f"equation:{self.division}:{self.head}:{self.difference}"
+        return about_line(self.division, self.head, self.difference)
 
     @property
     def red(self) -> bool:
@@ -79,13 +79,18 @@ def reconcile(wave: Wave, *, books: bool = True) -> list[Line]:
                 file - control if control is not None else 0,
                 migrated - ledger if ledger is not None else 0,
             )
-            first = next((each for each in apart if each), 0)
-            about = f"equation:{division}:{head}:{first}"
-            signed_off = first != 0 and accepted(wave, about)
+            wrong = [each for each in apart if each]
+            unsigned = [each for each in wrong if not accepted(wave, about_line(division, head, each))]
+            first, signed = next(iter(unsigned or wrong), 0), bool(wrong) and not unsigned
             lines.append(
-                Line(division, name_en, name_hi, head, file, control, migrated, held, ledger, apart, first, signed_off)
+                Line(division, name_en, name_hi, head, file, control, migrated, held, ledger, apart, first, signed)
             )
     return lines
+
+
+def about_line(division: int, head: str, difference: int) -> str:
+    """How a proposal names a difference."""
+    return f"equation:{division}:{head}:{difference}"
 
 
 def _booked(opened: dict[tuple[int, str], int] | None, division: int, head: str) -> int | None:

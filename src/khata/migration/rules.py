@@ -18,7 +18,7 @@ MOST_ACCOUNTS_OF_A_MOBILE = 10
 MOST_OUTSTANDING_PAISE_PER_KW = 1_00_000_00
 OLDEST_DAY = "1990-01-01"
 OLD_NUMBER = "^[0-9]{6,8}$"
-KEPT_NUMBER = "^([0-9]{6,8}|[0-9]{10})$"
+KEPT_NUMBER = "^[0-9]{10}$"
 
 _OUTCOMES = ("repaired", "held", "noted")
 _AREAS = ("urban", "rural")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, cast, get_args
 
+from khata.display.account import parted
 from khata.display.money import amount
 from khata.formats.text import digits, iso_date, shown
 from khata.kernel.yaml_text import Node, parse
@@ -34,7 +35,7 @@ _SHAPES: dict[VariableKind, str] = {  # of a variable in the finished text
     "code": r"[0-9]{6}|[0-9]{8}",
     "receipt": r"[A-Z0-9](?:[A-Z0-9/-]*[A-Z0-9])?",
     "old": r"[0-9]{6,8}",
-    "account": r"[0-9]{4} [0-9]{3} [0-9]{3}",  # cut so that neither an eye nor a filter takes it for a mobile
+    "account": r"[0-9]{2} [0-9]{4} [0-9]{4}",  # cut so that neither an eye nor a filter takes it for a mobile
 }
 _CHECK_SHAPE = f"[{CHECK_ALPHABET}]{{{CHECK_LENGTH}}}"
 _NONCE = re.compile(r"(?:([68]):)?([0-9a-f]{16,64})")
@@ -236,8 +237,8 @@ def _date(value: str) -> str:
 
 
 def _account(value: str) -> str:
-    """Ten digits as `4582 157 703`; anything else stays, and is refused for its form."""
-    return f"{value[:4]} {value[4:7]} {value[7:]}" if re.fullmatch(r"[0-9]{10}", value) else value.replace(" ", "")
+    """Ten digits in groups; anything else stays, and is refused for its form."""
+    return parted(value.replace(" ", ""))
 
 
 def filled(template: Template, language: str, told: Mapping[str, str]) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from khata.display.account import parted
 from khata.display.dates import day
 from khata.display.labels import Language
 from khata.display.money import rupees
-from khata.display.paper import OTHER, RECEIPT, CompanyPaper, parted, words
+from khata.display.paper import OTHER, RECEIPT, CompanyPaper, words
 from khata.display.typeset import pdf
 from khata.display.upi import qr_svg
 from khata.display.words import rupees_in_words
@@ -22,7 +23,8 @@ class ReceiptPaper:
     """What stands on a receipt. A balance above 0 is still owed, below 0 a credit.
 
     `held`: the money was taken into suspense. Then there is no name and no balance, `account_number` is the number that
-    was given, and a word says that the money is safe. Printed again later it is still the same paper.
+    was given, and a word says that the money is safe. Printed again later it is still the same paper. Without a name it
+    is too where the connection went back to the old system since.
     """
 
     language: Language
@@ -69,7 +71,7 @@ def _data(data: ReceiptPaper, moment: dt.datetime) -> dict[str, object]:
             ["receipt_number", data.receipt_number],
             ["counter", data.counter],
             ["serial", str(data.serial)],
-            *([] if data.held else [["name", data.masked_name]]),
+            *([["name", data.masked_name]] if data.masked_name else []),
             ["typed", data.typed],
             ["mode", RECEIPT[data.mode].in_(language)],
             *([] if data.held else [_balance(data)]),

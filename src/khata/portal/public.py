@@ -6,11 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from khata.discoms.operations import within
+from khata.discoms.rules import limit_key
 from khata.formats.text import digits
 from khata.notices.queries import check as check_message
 from khata.payments.queries import verify_receipt
@@ -52,5 +52,5 @@ def _may_try(request: HttpRequest, what: str) -> bool:
 
 def may(what: str, *, most: int) -> bool:
     """Whether it was done no more often than that in this quarter of an hour. `what` is hashed before it is kept."""
-    key = salted_hmac("khata.portal.limit", what, secret=settings.SECRET_KEY, algorithm="sha256")
-    return within(key=key.hexdigest(), most=most, seconds=SECONDS, now=dt.datetime.now(dt.UTC))
+    key = limit_key(what, secret=settings.SECRET_KEY)
+    return within(key=key, most=most, seconds=SECONDS, now=dt.datetime.now(dt.UTC))

@@ -277,20 +277,12 @@ def _rounds(plan: Plan, end: np.datetime64) -> Rounds:
 def _store_readings(plan: Plan, meters: Int64, found: Rounds, say: Say) -> int:
     """The rounds since the last bill of the old system: its own readers took the first of them."""
     say("readings, by connection", 0, len(meters))
-    stored, plain = 0, np.flatnonzero(~plan.smart)
-    since = found.read & (found.month >= _FIRST_BILLED.astype("datetime64[M]"))
-    for source, chosen in (
-        ("migration", since & (found.day < np.datetime64(CUT_OVER))),
-        ("reader", since & (found.day >= np.datetime64(CUT_OVER))),
-    ):
-        rows, columns = np.nonzero(chosen)
-        taken = NewReadings(
-            meters[plain[rows]],
-            found.day[rows, columns],
-            found.register_wh[rows, columns],
-            found.demand_w[rows, columns],
-        )
-        stored += take_readings(readings=taken, source=source)
+    plain = np.flatnonzero(~plan.smart)
+    rows, columns = np.nonzero(found.read & (found.month >= _FIRST_BILLED.astype("datetime64[M]")))
+    taken = NewReadings(
+        meters[plain[rows]], found.day[rows, columns], found.register_wh[rows, columns], found.demand_w[rows, columns]
+    )
+    stored = take_readings(readings=taken, source="reader")
     say("readings, by connection", len(meters), len(meters))
     return stored
 

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
 from khata.display import dates, money
+from khata.display.account import parted
 from khata.display.chart_words import Table, units_text
 from khata.display.charts import table_rows
 from khata.display.labels import Language
@@ -85,7 +86,7 @@ def moment_day(moment: dt.datetime | None) -> str:
 @register.filter
 def account(number: str) -> str:
     """An account number as it is read out: `31 0472 8856`."""
-    return f"{number[:2]} {number[2:6]} {number[6:]}" if len(number) == 10 else number
+    return parted(number)
 
 
 @register.filter

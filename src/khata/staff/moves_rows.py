@@ -56,7 +56,9 @@ _REFUSED = {
     "Let another person decide it": gettext_lazy("The same was proposed already. Another person must decide it."),
     "Ask another person": gettext_lazy("You proposed this yourself. Another person must decide it."),
     "Say why it is refused": gettext_lazy("Write why you refuse it."),
-    "Propose anew if it shall be otherwise": gettext_lazy("This was decided in the meantime. Look at what stands here."),
+    "Propose anew if it shall be otherwise": gettext_lazy(
+        "This was decided in the meantime. Look at what stands here."
+    ),
     "Refuse it, and correct the account itself": gettext_lazy(
         "The wave has gone live meanwhile. Refuse this, and correct the account itself."
     ),
@@ -122,7 +124,7 @@ def wave_rows(discom: Discom) -> list[WaveRow]:
 
 @dataclass(frozen=True)
 class EquationRow:
-    """One equation with its figures as text; `sign` is said beside the colour, `about` names what may be accepted."""
+    """One equation with its figures as text; `apart` says which two sides differ, `about` what may be accepted."""
 
     line: Line
     head: str
@@ -133,7 +135,6 @@ class EquationRow:
     ledger: str
     difference: str
     apart: str
-    kind: str
 
     @property
     def about(self) -> str:
@@ -143,12 +144,15 @@ class EquationRow:
 def equation_row(line: Line) -> EquationRow:
     apart = next((str(words) for words, each in zip(_APART, line.differences, strict=True) if each), "")
     return EquationRow(
-        line,
-        str(_HEADS[line.head]),
-        *(_figure(line.head, each) for each in (line.file, line.control, line.migrated, line.held, line.ledger)),
-        _figure(line.head, line.difference),
-        apart,
-        "danger" if line.red else "warn" if line.difference else "good",
+        line=line,
+        head=str(_HEADS[line.head]),
+        file=_figure(line.head, line.file),
+        control=_figure(line.head, line.control),
+        migrated=_figure(line.head, line.migrated),
+        held=_figure(line.head, line.held),
+        ledger=_figure(line.head, line.ledger),
+        difference=_figure(line.head, line.difference),
+        apart=apart,
     )
 
 
@@ -164,6 +168,7 @@ def _figure(head: str, value: int | None) -> str:
 class DivisionRows:
     """The equations of a division; `red` and `accepted` of them differ."""
 
+    number: int
     name_hi: str
     name_en: str
     rows: tuple[EquationRow, ...]
@@ -178,6 +183,7 @@ def by_division(rows: Sequence[EquationRow]) -> list[DivisionRows]:
         found.setdefault(row.line.division, []).append(row)
     made = [
         DivisionRows(
+            of[0].line.division,
             of[0].line.division_hi,
             of[0].line.division_en,
             tuple(of),
@@ -282,8 +288,8 @@ class RuleRow:
 
 def rule_row(number: str, language: Language, rows: int = 0) -> RuleRow:
     rule: Rule = rules()[number]
-    words = [each.hi if language == "hi" else each.en for each in (rule.detects, rule.does, rule.why)]
-    return RuleRow(number, rule.outcome, *words, rows)
+    detects, does, why = (each.hi if language == "hi" else each.en for each in (rule.detects, rule.does, rule.why))
+    return RuleRow(number, rule.outcome, detects, does, why, rows)
 
 
 @dataclass(frozen=True)

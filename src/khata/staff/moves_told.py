@@ -128,9 +128,7 @@ def slips(request: HttpRequest, wave: int, division: int) -> HttpResponse:
     )
     heading = Heading(company_paper(made.discom), office.name_hi, office.name_en, last_day)
     made_of = [Slip(row.account_number, row.old_number, row.name, row.address, row.feeder, row.book) for row in left]
-    response = HttpResponse(
-        slips_pdf(heading=heading, slips=made_of, made=asked.today), content_type="application/pdf"
-    )
+    response = HttpResponse(slips_pdf(heading=heading, slips=made_of, made=asked.today), content_type="application/pdf")
     response["Content-Disposition"] = f'inline; filename="slips-{office.id}-{number}.pdf"'
     return response
 

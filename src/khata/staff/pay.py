@@ -139,9 +139,8 @@ def receipt_print(request: HttpRequest, receipt: int) -> HttpResponse:
     one, view = rows.first(), receipt_view(receipt=receipt, today=asked.today)
     if one is None or view is None or one.counter is None or one.shift is None or one.received_at is None:
         raise Http404
-    whom = None if one.held_for else view.payer  # held money keeps the paper that it was given
-    if whom is None and not one.held_for:
-        raise Http404
+    # Held money keeps the paper that it was given; whose connection went back to the old system has no name here.
+    whom = None if one.held_for else view.payer
     paper = ReceiptPaper(
         language=asked.language,
         company=company_paper(one.office.discom),

@@ -9,7 +9,6 @@ from django.conf import settings
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.utils.crypto import salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -18,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from khata.discoms.models import Office
 from khata.discoms.operations import let_in, within
 from khata.discoms.queries import posts_of
-from khata.discoms.rules import ROLES
+from khata.discoms.rules import ROLES, limit_key
 from khata.formats.text import digits
 from khata.staff import session as staff_session
 from khata.staff.desk import number_typed, tidy
@@ -110,8 +109,7 @@ def _may_try(login: str, address: str) -> bool:
 
 
 def _key(what: str, whose: str) -> str:
-    value = f"{what}:{whose}"
-    return salted_hmac("khata.staff.limit", value, secret=settings.SECRET_KEY, algorithm="sha256").hexdigest()
+    return limit_key(f"staff-{what}:{whose}", secret=settings.SECRET_KEY)
 
 
 def _safe(request: HttpRequest, back: str) -> str:

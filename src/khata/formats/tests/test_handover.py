@@ -226,6 +226,14 @@ def test_what_a_writer_writes_is_read_back(account: str, name: str, paise: int, 
     assert {column: line.values[column] for column in wanted} == wanted
 
 
+@pytest.mark.parametrize(
+    ("present", "factor", "fits"), [(10**6, 10**6, True), (10**6 + 1, 10**6, False), (10**12, 1, True)]
+)
+def test_a_register_times_its_factor_can_be_summed_over_a_state(present: int, factor: int, fits: bool) -> None:
+    line = only(content("billed", row("billed", PREV_RDG_KWH="0", CUR_RDG_KWH=str(present), MF=str(factor))), "billed")
+    assert (line.rules, line.values["factor"]) == (([], factor) if fits else (["MIG-23"], None))
+
+
 # ── flawed rows ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

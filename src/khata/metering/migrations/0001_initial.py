@@ -208,6 +208,7 @@ class Migration(migrations.Migration):
                 ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
             ],
             options={
+                'indexes': [models.Index(condition=models.Q(('source', 'migration')), fields=['meter', 'day'], name='reading_brought')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('register_wh__gte', 0), ('demand_w__gte', 0)), name='reading_not_negative')],
             },
         ),

@@ -38,9 +38,11 @@ call khata.fence('migration_file', $$ case when division_id is null then exists 
                          and (select nullif(current_setting('khata.office_to', true), '')::int) end $$);
 
 -- Whose office is over a division sees what was handed over for it; the totals of a whole company only the company does.
-call khata.fence('migration_sourcerow', $$ exists (select from migration_file f where f.id = file_id and f.division_id
-    between (select nullif(current_setting('khata.office_from', true), '')::int)
-        and (select nullif(current_setting('khata.office_to', true), '')::int)) $$);
+call khata.fence('migration_sourcerow', $$ exists (
+    select from migration_file f join migration_wave w on w.id = f.wave_id
+    where f.id = file_id and coalesce(f.division_id, w.discom_id * 100000)
+        between (select nullif(current_setting('khata.office_from', true), '')::int)
+            and (select nullif(current_setting('khata.office_to', true), '')::int)) $$);
 call khata.fence('migration_stagedrow', $$
     division_id between (select nullif(current_setting('khata.office_from', true), '')::int)
                     and (select nullif(current_setting('khata.office_to', true), '')::int) $$);
@@ -62,12 +64,16 @@ call khata.fence('migration_verdict', $$ exists (select from migration_proposal 
 call khata.fence('migration_told', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
 
 -- What a web session may write: proposals and verdicts on what it sees, and who was told at the door. What stands red for
--- a company is accepted on behalf of the whole company, never of one division.
+-- a company is accepted on behalf of the whole company, never of one division; a row is corrected by its own division.
 create policy proposed on migration_proposal for insert to khata_app with check (
     case when kind = 'correct' then division_id
          else (select w.discom_id from migration_wave w where w.id = wave_id) * 100000 end
         between (select nullif(current_setting('khata.office_from', true), '')::int)
-            and (select nullif(current_setting('khata.office_to', true), '')::int));
+            and (select nullif(current_setting('khata.office_to', true), '')::int)
+    and (kind = 'accept' or exists (
+        select from migration_file f
+        where f.wave_id = migration_proposal.wave_id and f.division_id = migration_proposal.division_id
+          and starts_with(migration_proposal.about, 'row:' || f.id || ':'))));
 create policy decided on migration_verdict for insert to khata_app with check (
     exists (select from migration_proposal p join migration_wave w on w.id = p.wave_id
             where p.id = proposal_id
@@ -75,7 +81,8 @@ create policy decided on migration_verdict for insert to khata_app with check (
                   between (select nullif(current_setting('khata.office_from', true), '')::int)
                       and (select nullif(current_setting('khata.office_to', true), '')::int)));
 create policy told on migration_told for insert to khata_app with check (
-    exists (select from consumers_connection c where c.id = connection_id));
+    nullif(current_setting('khata.office_from', true), '') is not null
+    and exists (select from consumers_connection c where c.id = connection_id));
 grant insert on migration_proposal, migration_verdict, migration_told to khata_app;
 grant usage on sequence migration_proposal_id_seq to khata_app;
 

@@ -126,7 +126,7 @@ begin
     if not exists (select from ledger_entry e join ledger_posting p on p.entry_id = e.id join ledger_head h on h.id = p.head_id
                    where e.id = new.entry_id and e.kind = 'receipt' and e.cause = 'payments:receipt:' || new.id
                      and p.subject = coalesce(new.connection_id, 0) and p.amount_paise = -new.amount_paise
-                     and (new.connection_id is not null or h.code = 'suspense')) then
+                     and h.code = case when new.connection_id is null then 'suspense' else 'consumers' end) then
         raise exception using errcode = 'KH008', message = format('receipt %s has no posting of its own', new.id);
     end if;
     select serial into newest from payments_receipt where counter_id = new.counter_id and id <> new.id order by serial desc limit 1;
@@ -152,9 +152,10 @@ begin
         raise exception using errcode = 'KH010',
             message = format('receipt %s: whoever took the money does not put it on an account', new.receipt_id);
     end if;
-    if not exists (select from ledger_entry e join ledger_posting p on p.entry_id = e.id
-                   where e.id = new.entry_id and e.kind = 'suspense-cleared' and e.cause = 'payments:receipt:' || new.receipt_id
-                     and p.subject = new.connection_id and p.amount_paise = -held.amount_paise) then
+    if (select count(*) from ledger_entry e join ledger_posting p on p.entry_id = e.id join ledger_head h on h.id = p.head_id
+        where e.id = new.entry_id and e.kind = 'suspense-cleared' and e.cause = 'payments:receipt:' || new.receipt_id
+          and ((h.code, p.amount_paise) = ('suspense', held.amount_paise)
+               or (h.code, p.subject, p.amount_paise) = ('consumers', new.connection_id, -held.amount_paise))) <> 2 then
         raise exception using errcode = 'KH010', message = format('receipt %s has no posting of its clearing', new.receipt_id);
     end if;
     return null;
