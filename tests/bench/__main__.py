@@ -13,7 +13,7 @@ def main() -> int:
     """0 if every target is met, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"some of {', '.join(MODULES)}; default all")
-    parser.add_argument("--accounts", nargs="+", type=int, metavar="N", help="moving only: sizes, one after the other")
+    parser.add_argument("--accounts", nargs="+", type=int, metavar="N", help="moving: how many; several: only loaded")
     given = parser.parse_args()
     chosen = given.modules or MODULES
     if given.accounts and chosen != ["moving"]:

@@ -631,8 +631,9 @@ def test_the_desk_lists_runs_with_their_equations_and_held_bills_by_state(databa
         (run,) = runs_of(cycle=None)
         assert (run.division_en, run.cycle, run.state, run.released) == (GUMTI, day("2024-06-01"), "closed", 0)
         assert (run.equation["expected"], run.equation["issued"], run.equation["held"]) == (3, 1, 2)
-        assert [row.name for row in held(states=OPEN, limit=10, offset=0)] == ["Devi", "not read"]
-        assert [row.name for row in held(states=OPEN, limit=1, offset=1)] == ["not read"]
+        by_number = sorted(("Devi", "not read"), key=built.accounts.__getitem__)
+        assert [row.name for row in held(states=OPEN, limit=10, offset=0)] == by_number
+        assert [row.name for row in held(states=OPEN, limit=1, offset=1)] == by_number[1:]
         assert held_counts() == {("waiting", "NO-READING"): 1, ("waiting", "TOO-DEAR"): 1}
         assert runs_of(cycle=day("2024-05-01")) == []
     release(database, built, anita)

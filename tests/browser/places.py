@@ -82,17 +82,17 @@ def _closing_of(login: str) -> str:
     return f"/staff/shifts/{Shift.objects.filter(staff__login=login).latest('id').id}/close/"
 
 
-def _move(rest: str = "") -> str:
+def of_the_wave(rest: str = "") -> str:
     return f"/staff/moves/{Wave.objects.latest('id').id}/{rest}"
 
 
 def _difference() -> str:
-    return _move(f"accept/?about={Proposal.objects.filter(about__startswith='equation:').latest('id').about}")
+    return of_the_wave(f"accept/?about={Proposal.objects.filter(about__startswith='equation:').latest('id').about}")
 
 
 def _row() -> str:
     found = Finding.objects.filter(outcome="held").earliest("id")
-    return _move(f"rows/{found.file_id}/{found.line}/")
+    return of_the_wave(f"rows/{found.file_id}/{found.line}/")
 
 
 PLACES = (
@@ -167,18 +167,18 @@ PLACES = (
           lambda kanpur: kanpur.found["on hold"].replace("suspense", "receipts")),
     Place("connection", "staff:connection", "officer", _connection),
     Place("waves of the move", "staff:moves", "central", at("/staff/moves/")),
-    Place("wave", "staff:move", "central", lambda kanpur: _move()),
-    Place("wave, own division", "staff:move", "officer", lambda kanpur: _move()),
-    Place("wave, bills compared", "staff:move", "central", lambda kanpur: _move("?show=parallel")),
-    Place("wave, numbers told", "staff:move", "central", lambda kanpur: _move("?show=told")),
+    Place("wave", "staff:move", "central", lambda kanpur: of_the_wave()),
+    Place("wave, own division", "staff:move", "officer", lambda kanpur: of_the_wave()),
+    Place("wave, bills compared", "staff:move", "central", lambda kanpur: of_the_wave("?show=parallel")),
+    Place("wave, numbers told", "staff:move", "central", lambda kanpur: of_the_wave("?show=told")),
     Place("difference of the move", "staff:move-accept", "central", lambda kanpur: _difference()),
-    Place("exceptions of the move", "staff:move-exceptions", "central", lambda kanpur: _move("exceptions/")),
+    Place("exceptions of the move", "staff:move-exceptions", "central", lambda kanpur: of_the_wave("exceptions/")),
     Place("row of the move", "staff:move-exception", "central", lambda kanpur: _row()),
     Place("rules of the move", "staff:move-rules", "officer", at("/staff/moves/rules/")),
     Place("door list", "staff:move-door", "officer",
-          lambda kanpur: _move(f"divisions/{kanpur.division.id}/door/")),
+          lambda kanpur: of_the_wave(f"divisions/{kanpur.division.id}/door/")),
     Place("list with names", "staff:move-list", "officer",
-          lambda kanpur: _move(f"divisions/{kanpur.division.id}/list/")),
+          lambda kanpur: of_the_wave(f"divisions/{kanpur.division.id}/list/")),
 )  # fmt: skip
 
 # What answers with a redirect, a file or a word.

@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.kanpur import Kanpur
-from tests.browser.places import bill_of
+from tests.browser.places import bill_of, of_the_wave
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 TAKE = "KHATA_PICTURES"
-ALL_TOGETHER, LIKE = 1_500_000, 0.15  # bytes; share by which a height may differ, as letters differ between machines
+ALL_TOGETHER, LIKE = 2_200_000, 0.15  # bytes; share by which a height may differ, as letters differ between machines
 PAPER_WIDTH = 800
 
 
@@ -38,15 +38,19 @@ def whole(page: Page, width: int) -> bytes:
     return page.screenshot()
 
 
-def paper(kanpur: Kanpur) -> bytes:
-    """The bill as it is printed."""
-    with kanpur.context(width=360, language="hi", who="owing") as context:
-        page = context.new_page()
-        page.goto(f"{kanpur.site}/bills/")
-        path = page.locator("a[href$='/pdf/']").first.get_attribute("href")
-        sheet = pypdfium2.PdfDocument(io.BytesIO(context.request.get(f"{kanpur.site}{path}").body()))[0]
-        picture = sheet.render(scale=PAPER_WIDTH / sheet.get_width(), rev_byteorder=True)
-        return png(picture.width, picture.height, picture.to_numpy()[:, :, :3].tobytes())
+def paper(who: str, path: Callable[[Kanpur], str], link: str) -> Callable[[Kanpur], bytes]:
+    """The first sheet of a document that a page links to."""
+
+    def take(kanpur: Kanpur) -> bytes:
+        with kanpur.context(width=360, language="hi", who=who) as context:
+            page = context.new_page()
+            page.goto(kanpur.site + path(kanpur))
+            address = page.locator(link).first.get_attribute("href")
+            sheet = pypdfium2.PdfDocument(io.BytesIO(context.request.get(f"{kanpur.site}{address}").body()))[0]
+            picture = sheet.render(scale=PAPER_WIDTH / sheet.get_width(), rev_byteorder=True)
+            return png(picture.width, picture.height, picture.to_numpy()[:, :, :3].tobytes())
+
+    return take
 
 
 def png(width: int, height: int, rgb: bytes) -> bytes:
@@ -71,7 +75,14 @@ TAKEN = {
     "pay-hi-1280": screen("cashier", lambda kanpur: kanpur.found["pay"], width=1280, language="hi"),
     "receipt-hi-1280": screen("cashier", lambda kanpur: kanpur.found["receipt"], width=1280, language="hi"),
     "held-hi-1280": screen("officer", lambda _: "/staff/held/", width=1280, language="hi"),
-    "bill-pdf": paper,
+    "bill-pdf": paper("owing", lambda _: "/bills/", "a[href$='/pdf/']"),
+    "numbers-hi-360": screen("", lambda _: "/numbers/", width=360, language="hi"),
+    "number-hi-360": screen("", lambda _: "/number/", width=360, language="hi"),
+    "wave-hi-1280": screen("central", lambda _: of_the_wave(), width=1280, language="hi"),
+    "exceptions-en-1280": screen("central", lambda _: of_the_wave("exceptions/"), width=1280, language="en"),
+    "slips-pdf": paper(
+        "officer", lambda kanpur: of_the_wave(f"divisions/{kanpur.division.id}/door/"), "a[href*='/slips/']"
+    ),
 }
 
 

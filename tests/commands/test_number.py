@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from khata.audit.models import Record
 from khata.commands.main import main
 from khata.consumers.models import Connection, Consumer, IssuedNumber, NumberWindow, OldNumber
+from khata.consumers.queries import resolve
 from khata.discoms.queries import discom_named, division_named
 from tests.cast import ARRIVED, GUMTI, KESCO, MEERUT, OLD_UNTIL, PVVNL, town
 from tests.database import Database
@@ -59,9 +61,9 @@ class Console:
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self.capsys, self.monkeypatch = capsys, monkeypatch
 
-    def run(self, *arguments: str, today: str = BEFORE) -> tuple[int, str, str]:
+    def run(self, *arguments: str, today: str = BEFORE, verb: str = "resolve") -> tuple[int, str, str]:
         self.monkeypatch.setenv("KHATA_TODAY", today)
-        code = main(["number", "resolve", *arguments])
+        code = main(["number", verb, *arguments])
         said = self.capsys.readouterr()
         return code, said.out, said.err
 
@@ -97,6 +99,8 @@ def test_the_same_old_number_in_two_companies_gives_both(console: Console) -> No
     assert console.resolve("1234567") == ("many", ["3141592653", "2718281828"])
     assert console.resolve("1234567", "--discom", KESCO) == ("one", ["3141592653"])
     assert console.resolve("1234567", "--discom", PVVNL) == ("one", ["2718281828"])
+    asked = resolve(typed="1234567", today=dt.date.fromisoformat(BEFORE), discom="pvvnl")  # as a channel may send it
+    assert [match.number for match in asked.matches] == ["2718281828"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +110,8 @@ def test_the_same_old_number_in_two_companies_gives_both(console: Console) -> No
         ("pvvnl-1234567", ("one", ["2718281828"])),
         (" KESCO: १२३४ ५६७", ("one", ["3141592653"])),
         ("KESCO-3141592653", ("one", ["3141592653"])),
+        ("(kesco)\u20113141592653", ("one", ["3141592653"])),
+        ("PVVNL\u200b — 1234567", ("one", ["2718281828"])),
         ("PVVNL 3141592653", ("none", [])),
     ],
 )
@@ -210,3 +216,90 @@ def test_plain_text_is_hindi_and_english(console: Console, typed: str, hindi: st
     assert code == 0
     assert hindi in out
     assert english in out
+
+
+# -- the window of old numbers -----------------------------------------------------------------------------------------
+
+ORDER = "Order 77 of 10 September 2024"
+
+
+def windows(console: Console, discom: str) -> dict[str, tuple[str | None, str]]:
+    code, out, _ = console.run("--discom", discom, "--json", verb="window")
+    assert code == 0
+    answer = json.loads(out)
+    assert answer["discom"] == discom
+    return {each["wave"]: (each["last_day"], each["source"]) for each in answer["windows"]}
+
+
+def extended(console: Console, wave: str, until: str, source: str = ORDER, *, discom: str = KESCO) -> tuple[int, str]:
+    code, _, err = console.run(
+        "--discom", discom, "--wave", wave, "--until", until, "--source", source, verb="window", today="2024-10-20"
+    )
+    return code, err
+
+
+@pytest.fixture(scope="module")
+def wave(people: None) -> str:
+    """One of its own, so that the windows of the others stay as they are: it brought old number 8080808."""
+    place = division_named(discom_named(KESCO), GUMTI)
+    number = "4242424242"
+    IssuedNumber.objects.create(number=number, discom=place.discom, account=number, issued_at=ARRIVED)
+    moved = Connection.objects.create(
+        consumer=Consumer.objects.create(name="Bina", name_key="bina"),
+        discom=place.discom,
+        division=place,
+        account_number=number,
+        connected_on=dt.date(2020, 1, 1),
+        wave="W9",
+    )
+    OldNumber.objects.create(connection=moved, discom=place.discom, number="8080808")
+    NumberWindow.objects.create(
+        discom=place.discom, wave="W9", last_day=OLD_UNTIL, source="cut-over 1", known_at=ARRIVED
+    )
+    return "W9"
+
+
+def test_an_order_gives_old_numbers_more_time_also_after_their_last_day(console: Console, wave: str) -> None:
+    def honoured(today: str) -> list[bool]:
+        matches = json.loads(console.run("8080808", "--json", today=today)[1])["matches"]
+        return [match["honoured"] for match in matches]
+
+    assert windows(console, KESCO)[wave] == ("2024-09-13", "cut-over 1")
+    assert honoured("2024-09-13") == [True] and honoured("2024-10-20") == [False]
+    assert extended(console, wave, "2024-12-31") == (0, "")
+    assert honoured("2024-10-20") == [True] == honoured("2024-12-31") and honoured("2025-01-01") == [False]
+    assert windows(console, KESCO) == {"": ("2024-09-13", "test"), wave: ("2024-12-31", ORDER)}
+    assert windows(console, PVVNL) == {"": ("2024-09-13", "test")}  # another company's stays
+    record = Record.objects.filter(action="consumers.extend-window").order_by("-id")[0]
+    assert (record.reason, record.details) == (ORDER, {"wave": wave, "from": "2024-09-13", "until": "2024-12-31"})
+    told = console.run("--discom", "kesco", verb="window")[1]
+    assert f"W9  2024-12-31  ({ORDER})" in told
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("W9", "2024-09-12", ORDER), "promised until"),
+        (("W9", "31-12-2030", ORDER), "--until"),
+        (("W9", "2030-12-31", " "), "source is empty"),
+        (("W1", "2030-12-31", ORDER), "no wave 'W1'"),
+        (("gone", "2030-12-31", ORDER), "rolled back"),
+    ],
+)
+def test_no_order_shortens_a_window_or_opens_one_that_a_roll_back_closed(
+    console: Console, wave: str, given: tuple[str, str, str], said: str
+) -> None:
+    if given[0] == "gone":
+        NumberWindow.objects.create(
+            discom=discom_named(PVVNL), wave="gone", last_day=None, source="rollback 1", known_at=ARRIVED
+        )
+    before = NumberWindow.objects.count()
+    code, err = extended(console, *given, discom=PVVNL if given[0] == "gone" else KESCO)
+    assert code == 2 and said in err and "Next step: " in err
+    assert NumberWindow.objects.count() == before
+
+
+def test_an_extension_is_whole_or_none(console: Console) -> None:
+    code, _, err = console.run("--discom", KESCO, "--until", "2024-12-31", verb="window")
+    assert code == 2 and "--wave, --until, --source" in err
+    assert console.run("--discom", "NADIPUR", verb="window")[0] == 2

@@ -93,14 +93,12 @@ def test_what_was_drawn_before_an_end_is_found_again(small_batches: None) -> Non
 
 # In a process of its own, with a seed that the others share, so that they draw the same numbers; it may die on its way.
 ELSEWHERE = """
-import os, sys
+import datetime, os, sys
 import django
 django.setup()
 from django.db import connection
 from khata.consumers import numbers
 from khata.consumers.rules import seeded_bodies
-from tests.cast import ARRIVED
-from tests.consumers.test_allocation import old
 company, first, dies = map(int, sys.argv[1:])
 numbers.BATCH = 100
 same, drawn = seeded_bodies(42), []
@@ -111,7 +109,8 @@ def draw(count):
     return same(count)
 with connection.cursor() as cursor:
     cursor.execute("select pg_advisory_lock_shared(4), pg_advisory_unlock_shared(4)")
-numbers.allocate(discom=company, accounts=old(first, 1_000), draw=draw, now=ARRIVED)
+accounts = [f"{number:07d}" for number in range(first, first + 1_000)]
+numbers.allocate(discom=company, accounts=accounts, draw=draw, now=datetime.datetime.now(datetime.UTC))
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from khata.consumers import operations
-from khata.consumers.arrivals import take_back
+from khata.consumers.arrivals import set_window, take_back
 from khata.consumers.models import Connection, NumberAsked
 from khata.consumers.operations import ask_number, queue_numbers
 from khata.discoms.scope import NOBODY, scoped
@@ -17,7 +17,7 @@ from khata.notices.rules import text_of
 from tests.cast import ASHA, BINA, CHARAN, OLD_UNTIL, Town, town
 from tests.database import Database
 
-NOW = dt.datetime(2024, 6, 10, 20, tzinfo=dt.UTC)  # at night in Kanpur
+NOW = dt.datetime(2024, 6, 11, 6, 30, tzinfo=dt.UTC)  # noon in Kanpur
 TODAY = dt.date(2024, 6, 11)
 OURS, TWICE, SILENT = "1234567", "7654321", "2345678"
 
@@ -54,7 +54,7 @@ def test_the_owner_is_told_both_numbers_and_the_last_day(database: Database, bui
     assert told() == [("9876543210", [OURS, built.accounts["Asha"], OLD_UNTIL.isoformat()])]
     number = built.accounts["Asha"]
     text = text_of(Message.objects.get(template="new-number"), b"key")
-    shown = f"{number[:4]} {number[4:7]} {number[7:]}"
+    shown = f"{number[:2]} {number[2:6]} {number[6:]}"
     assert text.startswith(f"बिजली खाता {OURS} अब {shown}, पुराना 13-09-24 तक।")
     assert told() == []
 
@@ -75,6 +75,55 @@ def test_one_account_is_told_once_a_day_however_often_it_is_asked_for(database: 
     tomorrow = NOW + dt.timedelta(hours=25)
     ask(database, OURS, now=tomorrow)
     assert len(told(tomorrow)) == 1
+
+
+def kanpur(day: int, hour: int, minute: int = 0, second: int = 0) -> dt.datetime:
+    zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    return dt.datetime(2024, 6, day, hour, minute, second, tzinfo=zone).astimezone(dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "may"),
+    [
+        (kanpur(11, 7, 59, 59), False),
+        (kanpur(11, 8), True),
+        (kanpur(11, 20, 59, 59), True),
+        (kanpur(11, 21), False),
+        (kanpur(11, 0), False),
+    ],
+)
+def test_nobody_is_woken_by_a_new_number(database: Database, built: Town, now: dt.datetime, may: bool) -> None:
+    ask(database, OURS, now=now)
+    assert len(told(now)) == may
+    assert NumberAsked.objects.get().queued is may
+
+
+def test_what_is_asked_at_night_is_sent_in_the_morning(database: Database, built: Town) -> None:
+    ask(database, OURS, now=kanpur(10, 21))  # as long before 8 as it can be
+    ask(database, f"PVVNL {TWICE}", now=kanpur(10, 22))
+    for night in (kanpur(10, 22, 1), kanpur(11, 3), kanpur(11, 7, 59)):
+        assert told(night) == []
+    assert [mobile for mobile, _ in told(kanpur(11, 8))] == ["9876543210", "9876543212"]
+    assert told(kanpur(11, 9)) == []
+
+
+def test_one_account_is_told_three_times_in_all_until_its_window_is_set_anew(database: Database, built: Town) -> None:
+    def days_told(first: int, last: int) -> list[int]:
+        found = []
+        for day in range(first, last):
+            now = NOW + dt.timedelta(days=day, minutes=day)
+            ask(database, OURS, now=now)
+            found.append(len(told(now)))
+        return found
+
+    assert days_told(0, 5) == [1, 1, 1, 0, 0]
+    ask(database, f"KESCO {TWICE}", now=NOW + dt.timedelta(days=5))
+    assert len(told(NOW + dt.timedelta(days=5))) == 1  # another one's messages do not count
+    ours = Connection.objects.get(id=built.connections["Asha"])
+    later = OLD_UNTIL + dt.timedelta(days=30)
+    now = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)  # messages carry the real time
+    set_window(discom=ours.discom_id, wave=ours.wave, last_day=later, source="an order", now=now)
+    assert days_told(7, 8) == [1]
 
 
 def test_nobody_is_told_of_what_is_not_honoured_or_cannot_be_reached(database: Database, built: Town) -> None:

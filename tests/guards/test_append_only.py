@@ -68,6 +68,7 @@ WRITTEN_BY_THE_WEB = {
     "payments_shift",
     "payments_shiftclosed",
     "payments_suspensecleared",
+    "payments_suspenseproposal",
 }
 MODELS = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
 PUT_RIGHT_BY_RUNS["migration_account"] = ", ".join(

@@ -39,6 +39,7 @@ FOR_AN_OFFICE = {
     "connections_by_number": "array['1234567'], '2024-06-10'",
     "hold_connection": "1",
     "notify": "1, 'payment-taken', array['1'], 'test'",
+    "opened": "1, 0",
     "owed": "array[1]",
     "payers": "array[1], '2024-06-10'",
     "post": "'test', 'test', '2024-06-10', '', array[1::smallint], array[0], array[1]",
@@ -61,7 +62,7 @@ BY_THE_WEB = {*PUBLISHED, *WRITTEN_BLIND, *FOR_AN_OFFICE, *WITHIN_THE_SCOPE, *FO
 BY_RUNS = {*PUBLISHED, *FOR_AN_OFFICE, *FOR_A_PROOF, "analyze_staged", "make_meter_month"}
 TRIGGERS = {
     *("check_approval", "check_cleared", "check_counter_receipt", "check_decision", "check_entry", "check_postings"),
-    *("check_reference", "check_shift", "check_shift_closed", "check_verdict"),
+    *("check_proposed", "check_reference", "check_shift", "check_shift_closed", "check_verdict"),
 }
 # The only work of the other functions is done with the powers of whoever calls.
 HARMLESS = {

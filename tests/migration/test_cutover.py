@@ -222,6 +222,8 @@ def test_a_later_wave_is_taken_back_first(wave: Wave, tmp_path: Path) -> None:
     Act.objects.create(wave=later, kind="cutover", number=1, business_date=AT, actor="test", details=details)
     with pytest.raises(MoveError, match="W2, which is live"):
         back(wave)
+    with pytest.raises(MoveError, match="was cut over on 2024-03-14, after 2024-03-13"):
+        back(wave, dt.date(2024, 3, 13))
     assert Connection.objects.filter(live=True).count() == len(SMALL)
 
 
@@ -250,6 +252,21 @@ def test_a_red_line_is_signed_by_two_people_or_stops_the_cut_over(database: Data
     decide(proposal=asked.id, approved=True, reason="", checker=checker.id, now=NOW)
     assert line(wave, "principal").accepted
     assert move(wave).details["accounts"] == len(SMALL)
+
+
+def test_what_was_signed_of_one_difference_does_not_cover_another(database: Database, tmp_path: Path) -> None:
+    wave = staged(tmp_path, changes={("control", GUMTI): {"PRINCIPAL": "4252.00"}})
+    Account.objects.filter(old_number=ASHA.number).update(principal_paise=150_000)  # lost on the way
+    assert line(wave, "principal").differences == (50, -16, 0)
+    maker, checker = two_people()
+    for signed, left in ((50, -16), (-16, 50)):
+        red = line(wave, "principal")
+        assert (red.difference, red.red) == (signed, True)
+        words = {"division": red.division, "kind": "accept", "about": red.about, "column": "", "value": ""}
+        asked = propose(wave=wave, reason="looked at", maker=maker.id, now=NOW, **words)  # type: ignore[arg-type]
+        decide(proposal=asked.id, approved=True, reason="", checker=checker.id, now=NOW)
+        assert line(wave, "principal").difference == left
+    assert line(wave, "principal").accepted
 
 
 def test_a_red_line_names_the_account_whose_amount_it_is(database: Database, tmp_path: Path) -> None:

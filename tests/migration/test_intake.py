@@ -10,7 +10,9 @@ import pytest
 from django.db import IntegrityError
 
 from khata.commands.main import main
+from khata.discoms.models import Discom
 from khata.formats.text import FormatError
+from khata.metering.models import Meter
 from khata.migration import intake, staging
 from khata.migration.intake import Loaded, reload
 from khata.migration.models import Account, Act, File, Finding, Proposal, SourceRow, StagedRow, Wave
@@ -19,7 +21,7 @@ from khata.migration.profiling import profile
 from khata.migration.queries import accepted, counts, exceptions, newest_files, open_proposals, state
 from khata.migration.rules import rules
 from tests.cast import ASHA as LIVE_ASHA
-from tests.cast import GUMTI, JAJMAU, KESCO, Town, town
+from tests.cast import GUMTI, JAJMAU, KESCO, PVVNL, Town, town
 from tests.database import Database
 from tests.migration.handover import (
     ASHA,
@@ -48,8 +50,10 @@ A, B, D, F = ASHA.number, BINA.number, DUKAN.number, FARID.number
 
 @pytest.fixture(scope="module")
 def built(module_database: Database) -> Town:
-    """One connection is live already: Asha of the cast, old number 1234567, meter SMART-1."""
-    return town([LIVE_ASHA])
+    """One connection is live already: Asha of the cast, old number 1234567, meter SMART-1. A meter hangs nowhere."""
+    made = town([LIVE_ASHA])
+    Meter.objects.create(serial="ANOTHER-COMPANYS", discom=Discom.objects.get(code=PVVNL), smart=False)
+    return made
 
 
 @pytest.fixture
@@ -92,11 +96,13 @@ FLAWS = (
     Flaw("MIG-24", "billed", "held", {"billed": {"CUR_RDG_DATE": ""}}),
     Flaw("MIG-25", "billed", "held", {"billed": {"BILL_DATE": "11-MAR-24"}}),
     Flaw("MIG-25", "billed", "held", {"billed": {"PREV_RDG_DATE": "1989-12-31"}}),
+    Flaw("MIG-25", "billed", "held", {"billed": {"PREV_RDG_DATE": "01-MAR-24"}}),
     Flaw("MIG-26", "master", "held", old={"principal": "200000.01", "lpsc": "0"}),
     Flaw("MIG-27", "billed", "held", {"billed": {"SANCTION_LOAD": "3"}}),
     Flaw("MIG-28", "billed", "held", {"billed": {"DIV_CODE": JAJMAU_CODE}}),
     Flaw("MIG-29", "master", "held", old={"number": "1234567"}),
     Flaw("MIG-30", "meters", "held", old={"meter": "SMART-1"}),
+    Flaw("MIG-30", "meters", "held", old={"meter": "ANOTHER-COMPANYS"}),
     Flaw("MIG-31", "billed", "held", {"billed": {"METER_SERIAL_NBR": "M0"}}),
 )
 # What is as large, as old or as many as it may be, or only another way of writing.
@@ -107,6 +113,7 @@ INNOCENT = (
     Flaw("MIG-15", "", "", {"master": {"CATEGORY": "lmv1"}, "billed": {"TARIFF_TYPE": "LMV-1"}}),
     Flaw("MIG-20", "", "", {"master": {"ADDRESS": "Café – 12"}}),
     Flaw("MIG-25", "", "", {"billed": {"BILL_DATE": "2024-03-10", "PREV_RDG_DATE": "01-JAN-90"}}),
+    Flaw("MIG-25", "", "", {"billed": {"PREV_RDG_DATE": "29-FEB-24"}}),
     Flaw("MIG-26", "", "", old={"principal": "200000.00", "lpsc": ""}),
     Flaw("MIG-27", "", "", {"billed": {"SANCTION_LOAD": "2.2", "SANCTION_LOAD_UOM": "KVA"}}),
     Flaw("MIG-28", "", "", {"billed": {"DIV_CODE": GUMTI_CODE.lower()}}),
@@ -445,6 +452,10 @@ REFUSED: Mapping[str, tuple[Callable[[Path], None], str]] = {
         lambda folder: edit(folder / "control_totals.csv", "GUMTI", "GOTHAM"),
         "control_totals.csv, line 2, column DIV_NAME: KESCO has no division 'GOTHAM'",
     ),
+    "a control total that is no number": (
+        lambda folder: write_small(folder, changes={("control", GUMTI): {"DEPOSIT": "n/a"}}),
+        "the row of a control total cannot be read",
+    ),
     "a division too many": (
         stray,
         "master_DIV9.csv: the control totals have no division DIV9",
@@ -488,19 +499,21 @@ def test_a_wave_with_other_numbers_or_live_is_refused(built: Town, small: Path) 
     load_again(small, wave)
 
 
-def test_kept_numbers_may_have_ten_digits(built: Town, small: Path) -> None:
-    write_small(small, accounts=(ASHA.with_(number="1234567890"), *SMALL[1:]))
+def test_kept_numbers_have_ten_digits(built: Town, small: Path) -> None:
+    write_small(small, accounts=(ASHA.with_(number="0234567890"), *SMALL[1:]))
     kept = intake.load(
         directory=small,
-        discom=load_small(write_small(small / "x"), wave="kept 1").discom,
-        wave="kept 2",
+        discom=Discom.objects.get(code=KESCO),
+        wave="kept",
         numbers="kept",
         today=TODAY,
         now=NOW,
         actor="test",
         say=lambda *_: None,
     )
-    assert kept.accounts == {"migrated": 12}
+    assert kept.accounts == {"migrated": 1, "held": 11}, "seven digits may be what is left of ten"
+    held = Finding.objects.filter(wave=kept.wave, outcome="held").values_list("rule", flat=True)
+    assert set(held) == {"MIG-09"}
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
@@ -576,12 +589,14 @@ def test_one_person_cannot_write_both_halves(built: Town, people: tuple[int, int
 
 
 def test_the_profile_tells_of_divisions_and_changes_nothing(small: Path) -> None:
-    write_small(small, changes={("heads", A): None, ("control", GUMTI): {"DEPOSIT": "1"}})
+    turned = {("billed", B): {"PREV_RDG_DATE": "01-MAR-24"}}
+    write_small(small, changes={("heads", A): None, ("control", GUMTI): {"DEPOSIT": "1"}, **turned})
     in_lines(small / f"master_{GUMTI_CODE}.csv", lambda lines: [*lines[:-1], lines[3], ""])
     found = profile(small, TODAY)
     gumti = next(division for division in found.divisions if division.code == GUMTI_CODE)
     assert (gumti.accounts, gumti.missing_from["heads"], gumti.copies) == (6, 1, 1)
     assert gumti.signed_less_rows["deposit_paise"] == 1_00 - (300_00 * 4 + 1000_75)
+    assert sum(file.rules.get("MIG-25", 0) for file in found.files) == 1, "a reading dated before the one before it"
     assert found.rows == 12 * 4
 
 

@@ -24,6 +24,8 @@ from khata.migration.parallel import (
     ParallelError,
     classes,
     current_runs,
+    gate,
+    months_billed,
     newest_run,
     run_parallel,
     samples,
@@ -33,6 +35,7 @@ from khata.tariffs.models import Edition
 from khata.tariffs.queries import orders_of, read_orders
 from tests.cast import GUMTI, JAJMAU, KESCO, TARIFFS, office_scope, post_staff, town
 from tests.database import Database
+from tests.migration.handover import ASHA, load_small, write_small
 
 MARCH = dt.date(2024, 3, 1)
 ORDERS = orders_of(read_orders(TARIFFS), KESCO)
@@ -207,6 +210,20 @@ def test_the_gate_opens_for_a_signature_on_this_very_count(moved: Database) -> N
     assert february.summary["unknown"] == 1
     assert current_runs(run.wave) == [february, again]
     assert "" not in map(unaccepted, (february, again))
+
+
+def test_a_month_that_nobody_compared_keeps_the_gate_shut(database: Database, tmp_path: Path) -> None:
+    """Also where the months that were compared hide nothing."""
+    town([])
+    changes = {("billed", ASHA.number): {"BILL_DATE": "08-FEB-24"}}
+    wave = load_small(write_small(tmp_path, changes=changes))
+    assert gate(wave) == ["parallel:none"]
+    assert months_billed(wave) == [dt.date(2024, 2, 1), MARCH]
+    Account.objects.filter(wave=wave).update(bill_basis="ASS")  # by a rule that is not rated: nothing unknown
+    march = run_parallel(wave=wave, cycle=MARCH, tariffs=TARIFFS, actor="test")
+    assert gate(wave) == [f"parallel:{march.id}:missed:1"]
+    run_parallel(wave=wave, cycle=dt.date(2024, 2, 1), tariffs=TARIFFS, actor="test")
+    assert gate(wave) == []
 
 
 def test_the_command_says_what_differs_and_the_next_step(moved: Database) -> None:

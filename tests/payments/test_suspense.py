@@ -21,10 +21,11 @@ from khata.ledger.operations import post_one
 from khata.ledger.queries import first_offence, head_sums, heads, settlements
 from khata.ledger.rules import CASH, CLEARED, CONSUMERS, DEPOSIT, SUSPENSE, OnHead, settlement
 from khata.notices.models import Message
-from khata.payments.models import Receipt, SuspenseCleared
+from khata.payments.models import Receipt, SuspenseCleared, SuspenseProposal
 from khata.payments.operations import Taken, clear_suspense, close_shift, receive
 from khata.payments.queries import (
     payments_since,
+    proposed_for,
     receipt_view,
     receipts_of_connection,
     suspended,
@@ -352,7 +353,21 @@ def test_what_no_channel_can_have_sent(bazaar: Bazaar, changes: dict[str, object
 # -- out of suspense ---------------------------------------------------------------------------------------------------
 
 
-def clear(bazaar: Bazaar, receipt: Receipt, name: str, *, discom: str = KESCO, **changes: object) -> SuspenseCleared:
+def clear(bazaar: Bazaar, receipt: Receipt, name: str, **changes: object) -> SuspenseCleared:
+    done = asked_to_clear(bazaar, receipt, name, **changes)
+    assert isinstance(done, SuspenseCleared)
+    return done
+
+
+def propose(bazaar: Bazaar, receipt: Receipt, name: str, **changes: object) -> SuspenseProposal:
+    done = asked_to_clear(bazaar, receipt, name, **changes)
+    assert isinstance(done, SuspenseProposal)
+    return done
+
+
+def asked_to_clear(
+    bazaar: Bazaar, receipt: Receipt, name: str, *, discom: str = KESCO, **changes: object
+) -> SuspenseCleared | SuspenseProposal:
     words: dict[str, object] = {
         "receipt": receipt.id,
         "connection": bazaar.town.connections[name],
@@ -444,6 +459,184 @@ def test_the_database_itself_refuses_a_clearing_that_does_not_fit(bazaar: Bazaar
             cursor.execute(row, values)
         states[word] = getattr(refused.value.__cause__, "sqlstate", None)
     assert states == {"another entry": "KH010", "own": "KH010", "again": "23505", "other office": "42501"}
+
+
+def sent_to_nobody(**changes: object) -> Receipt:
+    """Money from a channel, held at Meerut."""
+    return send(**({"typed": "7777777"} | changes)).receipt
+
+
+def test_money_whose_number_leads_elsewhere_is_cleared_by_two_officers(bazaar: Bazaar) -> None:
+    receipt, before = sent_to_nobody(), bazaar.town.balance("Asha")
+    one, two = bazaar.cashier(PVVNL), bazaar.cashier(PVVNL)
+    entries = bazaar.written()["entries"]
+    first = propose(bazaar, receipt, "Asha", discom=PVVNL, staff=one)
+    again = propose(bazaar, receipt, "Asha", discom=PVVNL, staff=one, reason="and I say it twice")
+    assert (again.id, again.reason) == (first.id, REASON)
+    other = propose(bazaar, receipt, "Charan", discom=PVVNL, staff=two)  # not the same request
+    assert [(row.connection, row.staff) for row in proposed_for(receipt=receipt.id)] == [
+        (bazaar.town.connections["Asha"], one),
+        (bazaar.town.connections["Charan"], two),
+    ]
+    assert (bazaar.written()["entries"], bazaar.town.balance("Asha")) == (entries, before)
+    records = Record.objects.filter(action="payments.propose-clearing", object=f"payments:receipt:{receipt.id}")
+    assert [row.actor for row in records.order_by("id")] == [f"staff:{one}", f"staff:{two}"]
+    cleared = clear(bazaar, receipt, "Asha", discom=PVVNL, staff=two)
+    assert (cleared.staff_id, cleared.connection_id) == (two, bazaar.town.connections["Asha"])
+    assert bazaar.town.balance("Asha") == before - receipt.amount_paise
+    with pytest.raises(NotInSuspenseError, match="already"):
+        clear(bazaar, receipt, "Charan", discom=PVVNL, staff=one)
+    assert SuspenseProposal.objects.filter(receipt=receipt).count() == 2 and other.reason == REASON
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "alone"),
+    [
+        ({"received_at": OVER, "today": AFTER}, "Asha", True),  # her own old number, though it is over
+        ({"received_at": OVER, "today": AFTER}, "Bina", False),
+        ({"discom": None}, "Asha", False),  # two companies have the number, none was named
+        ({"typed": "7777777"}, "Asha", False),
+    ],
+)
+def test_one_officer_is_enough_where_the_number_itself_leads(
+    bazaar: Bazaar, changes: dict[str, object], name: str, alone: bool
+) -> None:
+    done = asked_to_clear(bazaar, send(**changes).receipt, name, discom=PVVNL)
+    assert isinstance(done, SuspenseCleared) is alone
+
+
+def test_one_officer_is_enough_for_the_account_number_itself(bazaar: Bazaar, silent: int) -> None:
+    desk = bazaar.desk()
+    take_back(connections=np.array([silent]))
+    receipt = bazaar.take(desk, "Silent").receipt
+    with bazaar.database.connect("owner", autocommit=True) as owner:
+        owner.execute("update consumers_connection set live = true where id = %s", [silent])
+    clear(bazaar, receipt, "Silent")
+
+
+def test_whoever_took_the_money_is_not_one_of_the_two(bazaar: Bazaar) -> None:
+    desk = bazaar.desk(today=AFTER)
+    receipt = held(bazaar, desk)
+    with pytest.raises(TookItYourselfError):
+        propose(bazaar, receipt, "Bina", staff=desk.staff)
+    propose(bazaar, receipt, "Bina")
+    with pytest.raises(TookItYourselfError):
+        clear(bazaar, receipt, "Bina", staff=desk.staff)
+    clear(bazaar, receipt, "Bina")
+
+
+def test_two_officers_at_once_are_two_and_one_twice_at_once_is_one(bazaar: Bazaar) -> None:
+    def at_once(people: list[int]) -> list[type]:
+        receipt = sent_to_nobody()
+
+        def one(staff: int) -> type:
+            try:
+                with scoped(office_scope(PVVNL)):
+                    return type(
+                        clear_suspense(
+                            receipt=receipt.id,
+                            connection=bazaar.town.connections["Asha"],
+                            staff=staff,
+                            reason=REASON,
+                            now=LATER["now"],  # type: ignore[arg-type]
+                            today=AFTER,
+                        )
+                    )
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(2) as pool:
+            return sorted(pool.map(one, people), key=lambda made: made.__name__)
+
+    kiran, lata = bazaar.cashier(PVVNL), bazaar.cashier(PVVNL)
+    assert at_once([kiran, lata]) == [SuspenseCleared, SuspenseProposal]
+    assert at_once([kiran, kiran]) == [SuspenseProposal, SuspenseProposal]
+
+
+def test_the_database_itself_wants_the_second_officer(bazaar: Bazaar) -> None:
+    receipt, asha = sent_to_nobody(), bazaar.town.connections["Asha"]
+    one, two = bazaar.cashier(PVVNL), bazaar.cashier(PVVNL)
+    propose(bazaar, receipt, "Charan", discom=PVVNL, staff=two)
+
+    def write(staff: int) -> None:
+        cause = f"payments:receipt:{receipt.id}"
+        ours, theirs = heads(Discom.objects.get(code=PVVNL)), heads(Discom.objects.get(code=KESCO))
+        paise = receipt.amount_paise
+        rows = [
+            OnHead(ours[SUSPENSE], 0, paise),
+            OnHead(ours[settlement(KESCO)], 0, -paise),
+            OnHead(theirs[settlement(PVVNL)], 0, paise),
+            OnHead(theirs[CONSUMERS], asha, -paise),
+        ]
+        entry = post_one(kind=CLEARED, cause=cause, business_date=AFTER, reason=REASON, postings=rows)
+        SuspenseCleared.objects.create(
+            receipt=receipt,
+            connection_id=asha,
+            office_id=receipt.office_id,
+            entry_id=entry,
+            staff_id=staff,
+            reason=REASON,
+            cleared_at=LATER["now"],
+            cleared_on=AFTER,
+        )
+
+    def refused(staff: int) -> None:
+        with pytest.raises(DatabaseError, match="no second person"), bazaar.web(scope), transaction.atomic():
+            write(staff)
+
+    scope = office_scope(PVVNL)
+    refused(one)  # what was proposed is another connection
+    propose(bazaar, receipt, "Asha", discom=PVVNL, staff=one)
+    refused(one)  # their own proposal
+    with bazaar.web(scope), transaction.atomic():
+        write(two)
+
+
+def test_a_proposal_is_of_held_money_of_the_office_and_once_a_person(bazaar: Bazaar) -> None:
+    desk, other = bazaar.desk(today=AFTER), bazaar.cashier()
+    receipt, paid = held(bazaar, desk), bazaar.take(desk, "Bina", **LATER).receipt
+    cleared, far = clear(bazaar, held(bazaar, desk), "Asha").receipt, sent_to_nobody()
+    propose(bazaar, receipt, "Bina", staff=other)
+    bina = bazaar.town.connections["Bina"]
+    row = (
+        "insert into payments_suspenseproposal (receipt_id, connection_id, staff_id, reason, made_at) "
+        "values (%s, %s, %s, 'because', now())"
+    )
+    states = {}
+    for word, values in {
+        "own": [receipt.id, bina, desk.staff],
+        "again": [receipt.id, bina, other],
+        "paid": [paid.id, bina, other],
+        "cleared": [cleared.id, bina, other],
+        "other office": [far.id, bina, other],
+    }.items():
+        with (
+            bazaar.web(desk.scope),
+            pytest.raises(DatabaseError) as refused,
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(row, values)
+        states[word] = getattr(refused.value.__cause__, "sqlstate", None)
+    assert states == {"own": "KH010", "again": "23505", "paid": "KH010", "cleared": "KH010", "other office": "42501"}
+
+
+def test_a_proposal_is_seen_by_the_office_alone(bazaar: Bazaar) -> None:
+    receipt = held(bazaar, bazaar.desk(today=AFTER))
+    propose(bazaar, receipt, "Bina")
+
+    def seen(scope: object) -> int:
+        with bazaar.web(scope), transaction.atomic():  # type: ignore[arg-type]
+            return len(proposed_for(receipt=receipt.id))
+
+    assert [seen(scope) for scope in (office_scope(KESCO), office_scope(PVVNL), bazaar.town.seen_by("Bina"))] == [
+        1,
+        0,
+        0,
+    ]
+    clear(bazaar, receipt, "Bina")
+    assert _sees(bazaar, bazaar.town.seen_by("Bina"), receipt)
+    assert seen(bazaar.town.seen_by("Bina")) == 0
 
 
 @pytest.mark.parametrize(("out_of", "onto"), [(CASH, CONSUMERS), (SUSPENSE, DEPOSIT)])

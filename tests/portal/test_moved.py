@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pypdfium2
 import pytest
-from django.conf import settings
 from django.db import transaction
 from django.test import Client
 
@@ -81,6 +80,7 @@ def test_what_is_owed_is_one_sum_on_bill_paper_and_sms_in_the_portal_by_upi_and_
         (sms,) = Message.objects.filter(cause=f"billing:bill:{bill.id}")
         due = bill.payable_paise + BROUGHT
         assert (view.arrears_paise, view.payable_paise) == (BROUGHT, due)
+        assert Bill.objects.get(connection_id=scene.town.connections["Dukanwali"]).arrears_paise == 0
         assert owed(connection=bina) == due
         assert owed_paise(discom=bill.connection.discom_id, subject=bina) == due
         assert str(due) in sms.values and plain_rupees(due) in text_of(sms, b"key").replace(",", "")

@@ -211,6 +211,7 @@ def test_whatever_is_typed_the_answer_is_the_same_to_the_byte(scene: Lists, type
     assert (other.status_code, body(other)) == (200, body(ours))
     assert set(other.headers) == set(ours.headers)
     assert OURS not in ours.content.decode()
+    assert "रात में पूछेंगे तो सुबह आ सकता है" in ours.content.decode()
 
 
 def test_a_hit_asks_the_database_the_same_as_a_miss(scene: Lists) -> None:

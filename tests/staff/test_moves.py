@@ -267,7 +267,9 @@ def test_the_database_keeps_offices_and_persons_apart_too(move: Move) -> None:
 def test_a_gate_without_a_parallel_run_is_told_and_can_be_signed(move: Move) -> None:
     shown = text(move.browser("second"), f"{move.page}?show=parallel")
     assert "khata migration parallel" in shown
-    assert "There was no parallel run yet." in text(move.browser("second"), f"{move.page}accept/?about=parallel:none")
+    assert "There was no parallel run since the files were loaded." in text(
+        move.browser("second"), f"{move.page}accept/?about=parallel:none"
+    )
     assert "nobody to tell yet" in text(move.browser("om"), f"{move.page}?show=told")
 
 

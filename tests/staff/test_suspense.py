@@ -1,10 +1,14 @@
 """An old number after its last day: at the counter it still finds whose it is, and no money is sent away."""
 
+import datetime as dt
 import re
 
 import pytest
 from django.test import Client
 
+from khata.discoms.models import Office
+from khata.payments.operations import receive
+from tests.cast import GUMTI, KESCO
 from tests.staff.conftest import Desk
 from tests.staff.test_counter import PAY, find, pay_page, take, text
 
@@ -77,3 +81,45 @@ def test_money_that_came_too_late_is_safe_and_an_officer_puts_it_on_the_account(
     assert number not in text(officer, "/staff/suspense/")
     assert "was put on this account on 14 September 2024" in text(officer, address)
     assert number in text(officer, f"/staff/connections/{connection}/")
+
+
+def test_money_that_came_with_nobodys_number_waits_for_two_officers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KHATA_TODAY", AFTER)
+    with desk.database.as_role("run"):
+        receipt = receive(
+            channel="upi",
+            reference="424242424242",
+            office=Office.objects.get(discom__code=KESCO, kind="division", name_en=GUMTI).id,
+            typed="999999",
+            discom=None,
+            amount_paise=55_00,
+            received_at=dt.datetime(2024, 9, 13, 6, tzinfo=dt.UTC),
+            today=dt.date(2024, 9, 13),
+        ).receipt
+    first, second, far = desk.browser("om"), desk.browser("priya"), desk.browser("far")
+    one, account = f"/staff/suspense/{receipt.id}/", desk.town.accounts["Asha"]
+    assert "leads to nobody" in text(first, one)
+    connection = str(desk.town.connections["Asha"])
+
+    def put(client: Client, **changes: str) -> tuple[int, str]:
+        form = {"find": account, "connection": connection, "reason": REASON} | changes
+        answer = client.post(one, form, secure=True)
+        return answer.status_code, answer.headers.get("Location", "")
+
+    assert "a second officer must agree" in first.post(one, {"find": account}, secure=True).content.decode()
+    assert put(first) == (303, one)
+    shown = text(first, one)
+    assert "om proposed on" in shown and f"ends in {account[-4:]} (" in shown and REASON in shown
+    assert "Another officer must agree" in shown and ">Agree<" not in shown and account not in shown
+    assert put(first) == (303, one)  # alone, also when it is said again
+    text(far, one, status=404)
+    assert put(far)[0] == 404
+    shown = text(second, one)
+    assert "om proposed on" in shown and ">Agree<" in shown
+    assert put(second, find="999999", reason="ok")[0] == 200
+    hindi = desk.browser("priya", language="hi")
+    assert f"उस खाते में जोड़ें जिसके आख़िरी अंक {account[-4:]} हैं" in text(hindi, one)
+    assert put(second, find="999999") == (303, f"/staff/receipts/{receipt.id}/")  # as the page's form sends it
+    text(first, one, status=404)

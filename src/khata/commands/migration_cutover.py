@@ -10,7 +10,7 @@ from pathlib import Path
 from khata.commands import clock
 from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
-from khata.discoms.queries import UnknownOfficeError, discom_named
+from khata.commands.waves import asked_wave
 from khata.display.money import grouped, kwh, plain_rupees, rupees
 from khata.formats.text import FormatError, iso_date
 from khata.jobs.operations import RunBusyError
@@ -56,31 +56,13 @@ def _day(text: str) -> object:
 
 def run(args: argparse.Namespace) -> int:
     where = f"migration {args.verb}"
-    wave = _wave(args.discom, args.wave)
+    wave = asked_wave(args.discom, args.wave)
     try:
         return {"reconcile": _reconcile, "cutover": _cutover, "rollback": _rollback}[args.verb](args, wave)
     except MoveError as refused:
         raise CommandError(refused.what, where, refused.next_step) from None
     except RunBusyError as busy:
         raise CommandError(str(busy).rstrip("."), where, "Wait until it has ended, then try again") from None
-
-
-def _wave(discom: str | None, code: str) -> Wave:
-    waves = Wave.objects.select_related("discom").order_by("id")
-    try:
-        known = list(waves.filter(discom=discom_named(discom)) if discom is not None else waves)
-    except UnknownOfficeError as unknown:
-        raise CommandError(str(unknown), "--discom", "Choose one of them") from None
-    found = [wave for wave in known if wave.code == code]
-    if len(found) > 1:
-        companies = ", ".join(wave.discom.code for wave in found)
-        raise CommandError(f"several companies have a wave {code}: {companies}", "--wave", "Name the company: --discom")
-    if not found:
-        names = ", ".join(f"{wave.discom.code} {wave.code}" for wave in known)
-        raise CommandError(
-            f"there is no wave {code!r}; waves are: {names or 'none yet'}", "--wave", "Choose one of them"
-        )
-    return found[0]
 
 
 # -- reconcile ---------------------------------------------------------------------------------------------------------
@@ -192,6 +174,8 @@ def _of_act(wave: Wave, act: Act) -> dict[str, object]:
 
 
 def _rollback(args: argparse.Namespace, wave: Wave) -> int:
+    if args.at and args.at > clock.business_date():
+        raise CommandError(f"{args.at} has not come yet", "--at", "Roll back on the day itself")
     again = last_act(wave, "rollback") if state(wave) == "rolled back" else None
     act = again or rollback(
         wave=wave,

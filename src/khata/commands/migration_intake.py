@@ -16,6 +16,7 @@ from khata.discoms.models import Discom, Office, Staff
 from khata.discoms.queries import UnknownOfficeError, discom_named, division_named, posts_of
 from khata.display.labels import LANGUAGES
 from khata.display.money import grouped, kwh, rupees
+from khata.formats.csvfile import no_formula
 from khata.migration.intake import Loaded, load, reload
 from khata.migration.models import File, Proposal, Wave
 from khata.migration.operations import ProposalError, decide, propose
@@ -378,7 +379,7 @@ def _as_csv(found: Sequence[ExceptionRow]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["rule", "division", "file", "line", "account", "amount_paise", "said", "about"])
     for each in found:
-        said, account = (f"'{text}" if text[:1] in tuple("=+-@\t") else text for text in (each.said, each.account))
+        said, account = map(no_formula, (each.said, each.account))
         writer.writerow(
             [each.rule, each.division_en, each.file, each.line, account, each.amount_paise, said, each.about]
         )

@@ -18,7 +18,16 @@ from khata.discoms.queries import UnknownOfficeError, discom_named
 from khata.display.money import grouped, kwh, rupees
 from khata.migration.comparing import RESULTS, why_in_words
 from khata.migration.models import ParallelRun, Wave
-from khata.migration.parallel import ClassLine, ParallelError, Sample, classes, run_parallel, samples, unaccepted
+from khata.migration.parallel import (
+    ClassLine,
+    ParallelError,
+    Sample,
+    classes,
+    months_billed,
+    run_parallel,
+    samples,
+    unaccepted,
+)
 from khata.migration.queries import UnknownWaveError, wave_named
 from khata.tariffs.queries import TariffFolderError, UnknownDiscomError
 
@@ -30,17 +39,22 @@ _WHERE = "migration parallel"
 def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:  # the module has one verb
     parser.add_argument("--discom", required=True, help="the company's code")
     parser.add_argument("--wave", required=True)
-    parser.add_argument("--cycle", type=_month, required=True, help="the bill month of the old bills, e.g. 2024-03")
+    parser.add_argument(
+        "--cycle", type=_month, required=True, help="the bill month of the old bills, e.g. 2024-03, or all of them"
+    )
     parser.add_argument("--samples", type=int, default=3, help="accounts to show of each class but equal (default 3)")
     parser.add_argument("--tariffs", type=Path, default=settings.KHATA_TARIFFS, help="folder of the tariff orders")
     parser.add_argument("--json", action="store_true", help="money in paise, energy in Wh")
 
 
-def _month(text: str) -> dt.date:
+def _month(text: str) -> dt.date | None:
+    """None is every month."""
+    if text == "all":
+        return None
     try:
         return dt.date.fromisoformat(f"{text}-01")
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a month; write it as 2024-03") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a month; write it as 2024-03, or all") from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,13 +64,29 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(str(unknown), _WHERE, "Choose one of them") from None
     if args.samples < 0:
         raise CommandError("a number below 0 is not a count", "--samples", "Leave it away")
+    shut = False
+    for cycle in [args.cycle] if args.cycle else months_billed(wave):
+        found = _compared(wave, cycle, args)
+        about = unaccepted(found)
+        shut |= bool(about)
+        shown = {
+            result: samples(found, result, limit=args.samples) for result in reversed(RESULTS) if result != "equal"
+        }
+        if args.json:
+            sys.stdout.write(json.dumps(_as_record(wave, found, shown, about), ensure_ascii=False) + "\n")
+        else:
+            sys.stdout.write("\n".join(_as_lines(wave, found, shown, about)) + "\n")
+    return 1 if shut else 0
+
+
+def _compared(wave: Wave, cycle: dt.date, args: argparse.Namespace) -> ParallelRun:
     try:
-        found = run_parallel(
+        return run_parallel(
             wave=wave,
-            cycle=args.cycle,
+            cycle=cycle,
             tariffs=args.tariffs,
             actor=ACTOR,
-            progress=(lambda *_: None) if args.json else functools.partial(Steps(), f"bills of {args.cycle:%Y-%m}"),
+            progress=(lambda *_: None) if args.json else functools.partial(Steps(), f"bills of {cycle:%Y-%m}"),
         )
     except ParallelError as nothing:
         raise CommandError(str(nothing), _WHERE, "Name the month in which the old system last billed") from None
@@ -64,13 +94,6 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(wrong.what, wrong.where, wrong.next_step) from None
     except UnknownDiscomError as unknown:
         raise CommandError(str(unknown), _WHERE, "Name the folder that holds the company's orders") from None
-    about = unaccepted(found)
-    shown = {result: samples(found, result, limit=args.samples) for result in reversed(RESULTS) if result != "equal"}
-    if args.json:
-        sys.stdout.write(json.dumps(_as_record(wave, found, shown, about), ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(_as_lines(wave, found, shown, about)) + "\n")
-    return 1 if about else 0
 
 
 def _as_record(wave: Wave, found: ParallelRun, shown: dict[str, list[Sample]], about: str) -> dict[str, object]:

@@ -15,9 +15,10 @@ from khata.audit.operations import record
 from khata.billing.documents import company_paper
 from khata.commands.clock import business_date
 from khata.commands.errors import CommandError
+from khata.commands.waves import asked_wave
 from khata.consumers.queries import window_of
 from khata.discoms.models import Office, Staff
-from khata.discoms.queries import UnknownOfficeError, discom_named, division_named, posts_of
+from khata.discoms.queries import UnknownOfficeError, division_named, posts_of
 from khata.display.money import grouped
 from khata.formats.text import account_number_text
 from khata.migration.documents import LIST_PART, SLIPS_PART, Heading, Slip, list_pdf, names_csv, numbers_csv, slips_pdf
@@ -71,7 +72,7 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    wave, where = _wave(args.discom, args.wave), f"migration {args.verb}"
+    wave, where = asked_wave(args.discom, args.wave), f"migration {args.verb}"
     try:
         division = division_named(wave.discom, args.division) if args.division is not None else None
         return {"lists": _lists, "slips": _slips, "told": _told}[args.verb](args, wave, division)
@@ -82,22 +83,6 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         wrong = error.strerror or str(error)
         raise CommandError(wrong, str(error.filename or args.out), "Name a folder that can be written") from None
-
-
-def _wave(discom: str | None, code: str) -> Wave:
-    waves = Wave.objects.select_related("discom").order_by("id")
-    try:
-        known = list(waves.filter(discom=discom_named(discom)) if discom is not None else waves)
-    except UnknownOfficeError as unknown:
-        raise CommandError(str(unknown), "--discom", "Choose one of them") from None
-    found = [wave for wave in known if wave.code == code]
-    if len(found) > 1:
-        companies = ", ".join(wave.discom.code for wave in found)
-        raise CommandError(f"several companies have a wave {code}: {companies}", "--wave", "Name the company: --discom")
-    if not found:
-        names = ", ".join(f"{wave.discom.code} {wave.code}" for wave in known)
-        raise CommandError(f"there is no wave {code!r}; waves are: {names or 'none yet'}", "--wave", "Choose one")
-    return found[0]
 
 
 def _staff(login: str | None) -> Staff:

@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare
 from khata.consumers.arrivals import Arrivals, Days, set_window, write_new
 from khata.consumers.models import Connection, NumberAsked, SignIn
 from khata.consumers.numbers import issue, issue_unnamed
-from khata.consumers.queries import connections_of_mobile, has_window, old_number_of, resolve
+from khata.consumers.queries import connections_of_mobile, has_window, newest_window, old_number_of, resolve
 from khata.consumers.rules import (
     CHECKS_PER_ADDRESS,
     CODE_DIGITS,
@@ -26,7 +26,9 @@ from khata.consumers.rules import (
     MORE_DIGITS,
     NUMBERS_IN_TOTAL,
     NUMBERS_PER_ADDRESS,
+    NUMBERS_PER_WINDOW,
     Draw,
+    may_text,
     mobile_key,
     random_bodies,
 )
@@ -36,9 +38,11 @@ from khata.discoms.rules import limit_key
 from khata.formats.text import FormatError
 from khata.kernel.quantities import Int64
 from khata.notices.operations import queue_one
+from khata.notices.queries import count_told
 from khata.notices.rules import NEW_NUMBER, SIGN_IN_CODE, Template, sign_in_code, told_values
 
 NUMBERS_AT_ONCE = 500
+_ASKED = "consumers:number-asked:"  # the cause of a look-up's message
 
 
 @dataclass(frozen=True)
@@ -206,9 +210,12 @@ def ask_number(*, typed: str, address: str, now: dt.datetime, key: str) -> bool:
 def queue_numbers(*, now: dt.datetime, today: dt.date) -> int:
     """Queue new-number to the registered mobile of each number asked for since; for workers. Returns how many.
 
-    Only where what was typed means exactly one connection with an old number that is honoured today, and once a day.
-    Rows of yesterday are thrown away.
+    Only where what was typed means exactly one connection with an old number that is honoured today, once a day and
+    NUMBERS_PER_WINDOW times in all. At night everything waits until morning. Rows are thrown away after a day, which is
+    longer than a night. `now` is the real time.
     """
+    if not may_text(now):
+        return 0
     with session.cursor() as cursor:
         cursor.execute("select pg_try_advisory_xact_lock(hashtextextended('consumers:numbers', 0))")
         ((mine,),) = cursor.fetchall()
@@ -235,13 +242,16 @@ def _tell_number(asked: NumberAsked, today: dt.date) -> int | None:
     old = old_number_of(connection_id=owner.id, today=today)
     if old is None or not owner.consumer.mobile_key:
         return None
+    window = newest_window(discom=owner.discom_id, wave=owner.wave)
+    if window and count_told(subject=owner.id, cause=_ASKED, since=window.known_at) >= NUMBERS_PER_WINDOW:
+        return None
     queue_one(
         template=NEW_NUMBER,
         subject=owner.id,
         language=owner.consumer.language,
         mobile=owner.consumer.mobile_key,
         values=(old.number, owner.account_number, old.last_day.isoformat()),
-        cause=f"consumers:number-asked:{asked.id}",
+        cause=f"{_ASKED}{asked.id}",
     )
     return owner.id
 

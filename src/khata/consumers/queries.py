@@ -51,7 +51,7 @@ def resolve(*, typed: str, today: dt.date, discom: str | None = None) -> Resolve
     For the web the database demands the scope of an office.
     """
     named, rest = _company_named(typed)
-    number, companies = _digits_of(rest), {code for code in (named, discom) if code}
+    number, companies = _digits_of(rest), {code.upper() for code in (named, discom) if code}
     lengths = [ACCOUNT_DIGITS, *(length for length in OLD_DIGITS if length >= len(number))]
     query = """
         select connection, account_number, discom, old_number, last_day, honoured

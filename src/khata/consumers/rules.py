@@ -1,10 +1,12 @@
 """Account numbers: how they are drawn and checked, and how what people type is understood."""
 
+import datetime as dt
 import functools
 import os
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from khata.kernel.quantities import Int64
 # So many bodies of numbers: nine digits that do not begin with 0, in no order that anybody could guess.
 Draw: TypeAlias = Callable[[int], Int64]
 
+INDIA = ZoneInfo("Asia/Kolkata")
 _LEAST_BODY, _BODIES = 100_000_000, 900_000_000
 _COMPANY_FIRST = re.compile(r"[\W_]*([A-Za-z]{2,12})[\W_]*([0-9].*)", re.DOTALL)
 
@@ -114,3 +117,11 @@ FAILURES_IN_TOTAL = (5_000, DAY)
 
 NUMBERS_PER_ADDRESS = ((30, QUARTER), (300, DAY))
 NUMBERS_IN_TOTAL = ((50_000, DAY),)
+# Anybody may ask for anybody's number: its owner is not woken for it, and not written to for ever.
+SMS_HOURS = (8, 21)  # in India; from the first up to the second
+NUMBERS_PER_WINDOW = 3  # of one connection, since its wave's window was last set
+
+
+def may_text(moment: dt.datetime) -> bool:
+    """Whether an SMS that can wait may go out at this instant."""
+    return SMS_HOURS[0] <= moment.astimezone(INDIA).hour < SMS_HOURS[1]

@@ -180,3 +180,8 @@ def decode_line(raw: bytes, number: int) -> str:
     except UnicodeDecodeError as error:
         wrong = f"byte {error.start + 1} of the line is not UTF-8"
         raise FormatError(wrong, line=number, next_step="Save the file as CSV in UTF-8") from None
+
+
+def no_formula(cell: str) -> str:
+    """A text from outside for a table that people open in a spreadsheet, which would reckon with a formula."""
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

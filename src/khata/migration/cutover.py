@@ -27,8 +27,8 @@ from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
 from khata.metering.operations import ArrivingMeters, MeterTakenError, bring_meters
 from khata.migration.models import Account, Act, Wave
-from khata.migration.parallel import current_runs, unaccepted
-from khata.migration.queries import accepted, state
+from khata.migration.parallel import gate
+from khata.migration.queries import state
 from khata.migration.reconciling import digest, last_act, reconcile
 from khata.migration.telling import queue_told
 
@@ -127,16 +127,13 @@ def _refuse(wave: Wave) -> None:
 
 
 def _refuse_unknown(wave: Wave, name: str) -> None:
-    runs = current_runs(wave)
-    if not runs and not accepted(wave, "parallel:none"):
-        raise MoveError(f"{name} has had no parallel run since its last load", "Run khata migration parallel")
-    for run in runs:
-        if unaccepted(run):
-            raise MoveError(
-                f"the parallel run of {name} for {run.cycle:%Y-%m} left {run.summary['unknown']} bills whose "
-                "difference nobody can explain",
-                "See khata migration parallel; correct the rows, or have the number accepted",
-            )
+    for about in gate(wave):
+        kind, count = about.split(":")[-2:]
+        what = {
+            "unknown": f"the parallel run of {name} left {count} bills whose difference nobody can explain",
+            "missed": f"{count} accounts of {name} were last billed in months that no parallel run compared",
+        }.get(kind, f"{name} has had no parallel run since its last load")
+        raise MoveError(what, f"See khata migration parallel; correct the rows, or have {about} accepted")
 
 
 _POSTED_SINCE = """

@@ -13,6 +13,7 @@ from khata.display.labels import Label, Language
 from khata.display.paper import LIST, SLIP, CompanyPaper, words
 from khata.display.typeset import pdf
 from khata.display.upi import qr_svg
+from khata.formats.csvfile import no_formula
 from khata.migration.telling import StaffRow
 
 SLIP_TEMPLATE = Path(__file__).with_name("slip.typ")
@@ -106,13 +107,8 @@ def names_csv(rows: Sequence[StaffRow]) -> bytes:
     out.writerow(["old_number", "new_number", "name", "address", "feeder", "book", "told"])
     for row in rows:
         cells = (row.old_number, row.account_number, row.name, row.address, row.feeder, row.book, row.way)
-        out.writerow([_no_formula(cell) for cell in cells])
+        out.writerow([no_formula(cell) for cell in cells])
     return text.getvalue().encode()
-
-
-def _no_formula(cell: str) -> str:
-    """A spreadsheet would reckon with what begins so."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 _LANGUAGES: tuple[Language, Language] = ("hi", "en")

@@ -319,7 +319,7 @@ _COMPARED = (
         "w.bills = 1 and w.meters = 1 and w.meter <> '' and w.b_meter <> '' and w.meter <> w.b_meter",
         "w.meter || ', ' || w.b_meter",
     ),
-    # Sums of all rows as they stand in the files, copies too: that is what the signature is on.
+    # Sums of all rows, copies too: that is what the signature is on. A corrected amount is then a difference to sign.
     """with summed as (
             select division_id, count(*) filter (where kind = 'master') as accounts,
                 sum(principal_paise) as principal, sum(lpsc_paise) as lpsc, sum(deposit_paise) as deposit,

@@ -4,7 +4,7 @@ The reading and storing of what `comparing` works out. See docs/algorithms/paral
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -266,7 +266,7 @@ def newest_run(wave: Wave, cycle: dt.date | None = None) -> ParallelRun | None:
 
 
 def unaccepted(run: ParallelRun) -> str:
-    """What must be accepted before the gate opens, as a proposal's `about`; empty when it is open."""
+    """What of a run must be accepted before the gate opens, as a proposal's `about`; empty when nothing."""
     unknown = int(run.summary["unknown"])
     about = f"parallel:{run.id}:unknown:{unknown}"
     return about if unknown and not accepted(run.wave, about) else ""
@@ -276,6 +276,38 @@ def current_runs(wave: Wave) -> list[ParallelRun]:
     """Of every month the newest run, as far as it saw what the last load staged."""
     runs = ParallelRun.objects.select_related("wave").filter(wave=wave, summary__load=_loads(wave))
     return list(runs.order_by("cycle", "-id").distinct("cycle"))
+
+
+def gate(wave: Wave) -> list[str]:
+    """All that keeps a wave from its cut-over here, each as a proposal's `about`; nothing when the gate is open.
+
+    `parallel:none`: no run since the last load. `parallel:<run>:unknown:<n>`: of a month so many differences nobody can
+    explain. `parallel:<run>:missed:<n>`: so many accounts would move whose last bill is of a month not compared.
+    """
+    runs = current_runs(wave)
+    if not runs:
+        return [] if accepted(wave, "parallel:none") else ["parallel:none"]
+    shut = [about for run in runs if (about := unaccepted(run))]
+    missed = _billed_otherwise(wave, [run.cycle for run in runs])
+    about = f"parallel:{runs[-1].id}:missed:{missed}"
+    return [*shut, about] if missed and not accepted(wave, about) else shut
+
+
+def _billed_otherwise(wave: Wave, cycles: Sequence[dt.date]) -> int:
+    query = """
+        select count(*) from migration_account
+        where wave_id = %s and outcome <> 'held'
+          and (bill_day is null or not date_trunc('month', bill_day)::date = any(%s))"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [wave.id, list(cycles)])
+        ((missed,),) = cursor.fetchall()
+    return int(missed)
+
+
+def months_billed(wave: Wave) -> list[dt.date]:
+    """The months in which the accounts that would move were last billed."""
+    accounts = Account.objects.filter(wave=wave, bill_day__isnull=False).exclude(outcome="held")
+    return [day.replace(day=1) for day in accounts.dates("bill_day", "month")]
 
 
 def _loads(wave: Wave) -> int:

@@ -240,8 +240,10 @@ def _suspicious(kind: str, row: StagedLine, today: dt.date) -> Iterator[str]:
         previous, present = values["previous_wh"], values["present_wh"]
         if isinstance(previous, int) and isinstance(present, int) and present < previous:
             yield "MIG-11"
-        days = [day for name in ("bill_day", "previous_day", "present_day") if isinstance(day := values[name], dt.date)]
-        if any(not _OLDEST <= day <= today for day in days):
+        days = [day for name in ("previous_day", "present_day", "bill_day") if isinstance(day := values[name], dt.date)]
+        before, read = values["previous_day"], values["present_day"]
+        turned = isinstance(before, dt.date) and isinstance(read, dt.date) and read < before
+        if turned or any(not _OLDEST <= day <= today for day in days):
             yield "MIG-25"
 
 

@@ -81,9 +81,9 @@ def reconcile(wave: Wave, *, books: bool = True) -> list[Line]:
             )
             wrong = [each for each in apart if each]
             unsigned = [each for each in wrong if not accepted(wave, about_line(division, head, each))]
-            first, signed = next(iter(unsigned or wrong), 0), bool(wrong) and not unsigned
+            first, done = next(iter(unsigned or wrong), 0), bool(wrong) and not unsigned
             lines.append(
-                Line(division, name_en, name_hi, head, file, control, migrated, held, ledger, apart, first, signed)
+                Line(division, name_en, name_hi, head, file, control, migrated, held, ledger, apart, first, done)
             )
     return lines
 
@@ -161,26 +161,6 @@ def _of_accounts(wave: Wave) -> dict[tuple[int, str], int]:
     }
 
 
-_LIVE = """
-    select a.division_id, count(*) from migration_account a join consumers_connection c on c.id = a.connection_id
-    where a.wave_id = %s and c.live group by 1"""
-_OPENED = """
-    select a.division_id, h.code, sum(p.amount_paise)::bigint
-    from migration_account a
-    join ledger_posting p on p.subject = a.connection_id and p.entry_id > %s
-    join ledger_entry e on e.id = p.entry_id and e.kind = 'opening'
-    join ledger_head h on h.id = p.head_id
-    where a.wave_id = %s group by 1, 2"""
-_REGISTERS = """
-    select a.division_id, coalesce(sum(r.register_wh), 0)::bigint
-    from migration_account a join metering_meter m on m.serial = a.meter
-    join consumers_connection c on c.id = a.connection_id and c.live
-    cross join lateral (
-        select r.register_wh from metering_reading r
-        where r.meter_id = m.id and r.day = a.present_day order by r.revision desc limit 1) r
-    where a.wave_id = %s and a.outcome <> 'held' group by 1"""
-
-
 def last_act(wave: Wave, kind: str) -> Act | None:
     """The wave's newest load, cut-over or rollback."""
     return Act.objects.filter(wave=wave, kind=kind).order_by("-number").first()
@@ -196,11 +176,9 @@ def _of_ledger(wave: Wave) -> dict[tuple[int, str], int]:
     """What the present cut-over put in place, with the signs of the files."""
     heads = {ledger: head for head, (_, _, _, ledger) in HEADS.items() if ledger}
     found: dict[tuple[int, str], int] = {}
-    for division, code, amount in _query(_OPENED, opened_after(wave), wave.id):
-        head = heads[str(code)]
+    for division, code, amount in _query("select * from khata.opened(%s, %s)", wave.id, opened_after(wave)):
+        head = heads.get(str(code), str(code))  # accounts and readings are called as they are
         found[division, head] = -amount if head in OWED_BY_THE_COMPANY else amount
-    for head, query in (("accounts", _LIVE), ("readings", _REGISTERS)):
-        found.update({(division, head): amount for division, amount in _query(query, wave.id)})
     return found
 
 

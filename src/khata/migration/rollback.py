@@ -1,7 +1,7 @@
 """The way back: in one transaction a wave is handed back to the old system, with all that happened since, as files.
 
-The files can be made again from the database at any time: they tell what was posted between the cut-over and the
-rollback.
+The files can be made again from the database: they tell what was posted between the cut-over and the rollback. The
+readings are those that the hand-over did not have, so write them before other files are loaded.
 """
 
 import csv
@@ -19,6 +19,7 @@ from khata.audit.operations import record
 from khata.billing.models import bill_number
 from khata.consumers.arrivals import set_window, take_back
 from khata.display.money import plain_rupees
+from khata.formats.csvfile import no_formula
 from khata.jobs.bulk import integers, next_ids
 from khata.kernel.quantities import Int64
 from khata.ledger.queries import heads
@@ -60,17 +61,19 @@ def rollback(*, wave: Wave, at: dt.date, actor: str, now: dt.datetime, say: Say 
     Payments under way are waited for, later ones go to suspense. Raises MoveError, RunBusyError.
     """
     with undisturbed(wave):
-        _refuse(wave)
+        _refuse(wave, at)
         with transaction.atomic():
             return _take_back(wave, at, actor, now, say)
 
 
-def _refuse(wave: Wave) -> None:
+def _refuse(wave: Wave, at: dt.date) -> None:
     name = f"wave {wave.code} of {wave.discom.code}"
     if state(wave) != "live":
         raise MoveError(f"{name} is not live", "See khata migration status")
     begun = last_act(wave, "cutover")
     assert begun is not None
+    if at < begun.business_date:
+        raise MoveError(f"{name} was cut over on {begun.business_date}, after {at}", "Give that day or a later one")
     others = Wave.objects.filter(discom=wave.discom).exclude(id=wave.id)
     for other in others.order_by("id"):
         act = last_act(other, "cutover")
@@ -246,7 +249,8 @@ Record = tuple[object, ...]
 
 def _payment(number: str, of: Credited) -> Record:
     money = plain_rupees(of.amount_paise)
-    return number, of.received_on, money, of.channel, of.number, of.collector, of.office_en, of.typed
+    texts = map(no_formula, (of.channel, of.number, of.collector, of.office_en, of.typed))
+    return number, of.received_on, money, *texts
 
 
 def _bill(row: Sequence[Any]) -> Record:

@@ -65,6 +65,11 @@ def waiting(*, now: dt.datetime, limit: int) -> list[int]:
     return [*urgent, *sorted(others)][:limit]
 
 
+def count_told(*, subject: int, cause: str, since: dt.datetime) -> int:
+    """How many messages about a subject were queued since then, of causes that begin so."""
+    return Message.objects.filter(subject=subject, made_at__gte=since, cause__startswith=cause).count()
+
+
 def last_mark() -> Mark:
     return Mark.objects.order_by("-id").first() or Mark(tried=0, settled=0)
 

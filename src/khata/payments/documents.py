@@ -71,7 +71,7 @@ def _data(data: ReceiptPaper, moment: dt.datetime) -> dict[str, object]:
             ["receipt_number", data.receipt_number],
             ["counter", data.counter],
             ["serial", str(data.serial)],
-            *([["name", data.masked_name]] if data.masked_name else []),
+            *([["name", data.masked_name]] if data.masked_name and not data.held else []),
             ["typed", data.typed],
             ["mode", RECEIPT[data.mode].in_(language)],
             *([] if data.held else [_balance(data)]),

@@ -126,6 +126,23 @@ class Receipt(models.Model):
         return receipt_number(counter=self.counter.code, serial=self.serial)
 
 
+class SuspenseProposal(models.Model):
+    """One officer's wish to put held money on a connection that its own number does not lead to. A second officer's
+    same wish clears it. Open as long as the money is held."""
+
+    receipt = models.ForeignKey(Receipt, models.PROTECT, db_index=False)  # proposal_once_a_person begins with it
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
+    reason = models.TextField()
+    made_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["receipt", "connection", "staff"], name="proposal_once_a_person"),
+            models.CheckConstraint(condition=~Q(reason=""), name="proposed_with_a_reason"),
+        ]
+
+
 class SuspenseCleared(models.Model):
     """Held money put on the account that it was meant for."""
 

@@ -23,7 +23,15 @@ from khata.ledger.operations import NewPostings, post, post_one
 from khata.ledger.queries import heads, heads_by_company
 from khata.ledger.rules import CASH, CLEARED, CONSUMERS, RECEIPT, SUSPENSE, settlement
 from khata.notices.rules import PAYMENT_TAKEN, UnsendableError
-from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed, SuspenseCleared
+from khata.payments.models import (
+    Counter,
+    CounterPolicy,
+    Receipt,
+    Shift,
+    ShiftClosed,
+    SuspenseCleared,
+    SuspenseProposal,
+)
 from khata.payments.queries import Desk, held_desk, held_on_day, hold, taken_on_day, taken_paise, violated
 from khata.payments.rules import (
     COUNTER,
@@ -377,9 +385,11 @@ def _tell_if_sendable(who: Payer, receipt: Receipt) -> None:
 @transaction.atomic
 def clear_suspense(
     *, receipt: int, connection: int, staff: int, reason: str, now: dt.datetime, today: dt.date
-) -> SuspenseCleared:
+) -> SuspenseCleared | SuspenseProposal:
     """Put held money on the account that it was meant for, of any company: once, and not by whoever took it.
 
+    Onto a connection that the receipt's own number does not lead to it takes two people: the first one's request is
+    kept as a proposal, and a second one's same request clears it. The first one's again gives the same proposal.
     Raises ClearReasonError, NotInSuspenseError, TookItYourselfError, NotThisConnectionError.
     """
     why = " ".join(reason.split())
@@ -396,21 +406,44 @@ def clear_suspense(
     who = payer(connection=connection, today=today) if hold_live(connection) else None
     if who is None:
         raise NotThisConnectionError("there is no such connection here")
-    collector, cause = held.office.discom.code, f"payments:receipt:{receipt}"
+    if not _leads_to(held, connection, today):
+        proposed = SuspenseProposal.objects.filter(receipt=held, connection_id=connection)
+        if not proposed.exclude(staff_id=staff).exists():
+            return proposed.first() or _propose(held, connection, staff, why, now)
+    return _clear(held, who, staff, why, now, today)
+
+
+def _leads_to(held: Receipt, connection: int, today: dt.date) -> bool:
+    """Whether the number that the money came with is one of the connection, zeros and all."""
+    found = _matches(held.matched, today)
+    return any((each.connection, each.matched) == (connection, held.matched) for each in found)
+
+
+def _propose(held: Receipt, connection: int, staff: int, why: str, now: dt.datetime) -> SuspenseProposal:
+    made = SuspenseProposal.objects.create(
+        receipt=held, connection_id=connection, staff_id=staff, reason=why, made_at=now
+    )
+    cause = f"payments:receipt:{held.id}"
+    record(actor=f"staff:{staff}", action="payments.propose-clearing", object=cause, reason=why)
+    return made
+
+
+def _clear(held: Receipt, who: Payer, staff: int, why: str, now: dt.datetime, today: dt.date) -> SuspenseCleared:
+    collector, cause = held.office.discom.code, f"payments:receipt:{held.id}"
     companies = {collector, who.discom}
     head = heads_by_company(discoms=companies, codes={SUSPENSE, CONSUMERS, *map(settlement, companies)})
     rows = postings(
         collector=collector,
         owner=who.discom,
         heads=head,
-        connection=connection,
+        connection=who.connection,
         paise=held.amount_paise,
         out_of=SUSPENSE,
     )
     entry = post_one(kind=CLEARED, cause=cause, business_date=today, reason=why, postings=rows)
     made = SuspenseCleared(
         receipt=held,
-        connection_id=connection,
+        connection_id=who.connection,
         office_id=held.office_id,
         entry_id=entry,
         staff_id=staff,

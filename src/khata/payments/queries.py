@@ -8,7 +8,15 @@ from django.db import IntegrityError, connection
 from django.db.models import Count, Min, QuerySet, Sum
 
 from khata.consumers.queries import ACCOUNT_DIGITS, Payer, payer
-from khata.payments.models import Counter, CounterPolicy, Receipt, Shift, ShiftClosed, SuspenseCleared
+from khata.payments.models import (
+    Counter,
+    CounterPolicy,
+    Receipt,
+    Shift,
+    ShiftClosed,
+    SuspenseCleared,
+    SuspenseProposal,
+)
 from khata.payments.rules import COUNTER, NoShiftError, check_code, check_code_fits, number_parts, receipt_number
 
 # -- for operations ----------------------------------------------------------------------------------------------------
@@ -411,6 +419,23 @@ def _suspended(receipt: Receipt) -> Suspended:
         amount_paise=receipt.amount_paise,
         staff=receipt.shift.staff_id if receipt.shift else None,
     )
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Who would put held money on which connection, and why."""
+
+    connection: int
+    staff: int
+    login: str
+    reason: str
+    made_at: dt.datetime
+
+
+def proposed_for(*, receipt: int) -> list[Proposed]:
+    """What was proposed for held money and waits for a second officer, the oldest first."""
+    rows = SuspenseProposal.objects.filter(receipt_id=receipt).select_related("staff").order_by("id")
+    return [Proposed(row.connection_id, row.staff_id, row.staff.login, row.reason, row.made_at) for row in rows]
 
 
 def suspense_offence() -> str | None:

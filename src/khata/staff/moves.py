@@ -31,6 +31,7 @@ from khata.staff.moves_rows import (
     class_rows,
     equation_row,
     gates,
+    parallel_gate,
     wave_rows,
 )
 
@@ -91,7 +92,7 @@ def _equations(request: HttpRequest, wave: Wave) -> dict[str, object]:
     red = [row for row in rows if row.line.red]
     divisions, chosen = by_division(rows), number_typed(request.GET.get("division", ""))
     return {
-        "gates": gates(wave, len(red), newest_run(wave)),
+        "gates": gates(wave, len(red)),
         "divisions": [
             (each, each.number == chosen or (place < OPEN and (bool(each.red) or len(divisions) <= OPEN)))
             for place, each in enumerate(divisions)
@@ -115,7 +116,7 @@ def _parallel(request: HttpRequest, wave: Wave) -> dict[str, object]:
     return {
         "run": run,
         "rows": class_rows(run, lines, asked.language),
-        "gate": gates(wave, 0, run)[2],
+        "gate": parallel_gate(wave),
     }
 
 

@@ -17,8 +17,8 @@ from khata.formats.text import FormatError
 from khata.migration.comparing import why_in_words
 from khata.migration.models import Account, Act, File, Finding, ParallelRun, Proposal, SourceRow, Wave
 from khata.migration.operations import ProposalError
-from khata.migration.parallel import ClassLine, Sample, samples, unaccepted
-from khata.migration.queries import OUTCOMES, State, about_row, accepted, state_after
+from khata.migration.parallel import ClassLine, Sample, gate, samples
+from khata.migration.queries import OUTCOMES, State, about_row, state_after
 from khata.migration.reconciling import Line
 from khata.migration.rules import Rule, rules
 
@@ -208,24 +208,27 @@ class Gate:
     about: str = ""
 
 
-def gates(wave: Wave, red: int, run: ParallelRun | None) -> list[Gate]:
+def gates(wave: Wave, red: int) -> list[Gate]:
     moving = Account.objects.filter(wave=wave).exclude(outcome="held").exists()
     billing = BillRun.objects.filter(discom=wave.discom, run__runclosed=None).exists()
     return [
         Gate(moving, _("Files are loaded and accounts can move"), _("Load the files of the company.")),
         Gate(red == 0, _("Every equation holds, or two people have signed"), _("See the red lines below.")),
-        _parallel_gate(wave, run),
+        parallel_gate(wave),
         Gate(not billing, _("No bill run is half done"), _("Let the bill run end first.")),
     ]
 
 
-def _parallel_gate(wave: Wave, run: ParallelRun | None) -> Gate:
+def parallel_gate(wave: Wave) -> Gate:
     what = _("The last bills were worked again, and every difference is explained or signed")
-    if run is None:
-        signed = accepted(wave, "parallel:none")
-        return Gate(signed, what, _("There was no parallel run yet."), "" if signed else "parallel:none")
-    about = unaccepted(run)
-    return Gate(not about, what, _("See the parallel run: some differences nobody can explain."), about)
+    shut = gate(wave)
+    if not shut:
+        return Gate(True, what)
+    next_step = {
+        "unknown": _("See the parallel run: some differences nobody can explain."),
+        "missed": _("Some accounts were last billed in months that were not worked again."),
+    }.get(shut[0].split(":")[-2], _("There was no parallel run since the files were loaded."))
+    return Gate(False, what, next_step, shut[0])
 
 
 # -- parallel run ------------------------------------------------------------------------------------------------------

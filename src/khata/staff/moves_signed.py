@@ -11,20 +11,19 @@ from django.views.decorators.http import require_http_methods, require_POST
 from khata.billing.models import LONGEST_REASON, SHORTEST_REASON
 from khata.migration.models import Proposal, Wave
 from khata.migration.operations import ProposalError, decide, propose
-from khata.migration.parallel import newest_run
 from khata.migration.reconciling import behind, reconcile
 from khata.staff.desk import number_typed, see_other, show, tidy
 from khata.staff.moves import limits, place_of, wave_of, whole_company, wrong_reason
 from khata.staff.moves_rows import (
     equation_row,
-    gates,
+    parallel_gate,
     proposals_on,
     refused,
 )
 from khata.staff.moves_work import row_page
 
 _ABOUT = re.compile(
-    r"equation:([0-9]{1,9}):([a-z_]{1,20}):-?[0-9]{1,19}|parallel:(none|[0-9]{1,18}:unknown:[0-9]{1,10})"
+    r"equation:([0-9]{1,9}):([a-z_]{1,20}):-?[0-9]{1,19}|parallel:(none|[0-9]{1,18}:(?:unknown|missed):[0-9]{1,10})"
 )
 
 
@@ -66,14 +65,14 @@ def accept(request: HttpRequest, wave: int) -> HttpResponse:
 def _stands(wave: Wave, about: str) -> bool:
     """Only what stands there now is signed: a difference, or what shuts the gate of the parallel run."""
     if about.startswith("parallel:"):
-        return gates(wave, 0, newest_run(wave))[2].about == about
+        return parallel_gate(wave).about == about
     return any(line.about == about for line in reconcile(wave) if line.difference)
 
 
 def _accept_page(request: HttpRequest, wave: Wave, about: str, *, reason: str = "", problem: str = "") -> HttpResponse:
     asked: Any = request
     line = next((line for line in reconcile(wave) if line.about == about and line.difference), None)
-    gate = gates(wave, 0, newest_run(wave))[2]
+    gate = parallel_gate(wave)
     page = {
         "wave": wave,
         "about": about,

@@ -8,8 +8,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from khata.consumers.queries import Payer, payers, resolve
 from khata.formats.text import FormatError
+from khata.payments.models import SuspenseProposal
 from khata.payments.operations import clear_suspense
-from khata.payments.queries import Suspended, suspended, suspended_one, suspended_sum
+from khata.payments.queries import Proposed, Suspended, proposed_for, suspended, suspended_one, suspended_sum
 from khata.payments.rules import LONGEST_REASON, LONGEST_TYPED, SHORTEST_REASON, PaymentRefusedError
 from khata.staff.desk import known, number_typed, see_other, show, tidy
 from khata.staff.words import held_because, refused
@@ -32,7 +33,10 @@ def suspense(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def suspense_one(request: HttpRequest, receipt: int) -> HttpResponse:
-    """One payment: what is known of it, the connections that its number may mean, and putting it on one of them."""
+    """One payment: what is known of it, the connections that its number may mean, and putting it on one of them.
+
+    What an officer proposed waits here for another one to agree.
+    """
     asked: Any = request
     row = suspended_one(receipt=known(receipt), **_offices(request))
     if row is None:
@@ -43,10 +47,11 @@ def suspense_one(request: HttpRequest, receipt: int) -> HttpResponse:
         return _page(request, row, typed)
     reason = tidy(request.POST.get("reason", ""))
     try:
-        # Only what this page has offered: a connection that the number typed leads to.
-        if connection not in {each.connection for each in _meant(request, typed)}:
+        # Only what this page has offered: a connection that the number typed leads to, or that somebody proposed.
+        offered = {each.connection for each in _meant(request, typed)}
+        if connection not in offered | {each.connection for each in proposed_for(receipt=row.id)}:
             return _page(request, row, typed, reason=reason, problem=_("Look the number up again."))
-        clear_suspense(
+        done = clear_suspense(
             receipt=row.id,
             connection=connection,
             staff=asked.who.staff.id,
@@ -56,7 +61,7 @@ def suspense_one(request: HttpRequest, receipt: int) -> HttpResponse:
         )
     except PaymentRefusedError as no:
         return _page(request, row, typed, reason=reason, problem=refused(no))
-    return see_other("receipt", row.id)
+    return see_other("suspense-one" if isinstance(done, SuspenseProposal) else "receipt", row.id)
 
 
 def _page(request: HttpRequest, row: Suspended, typed: str, *, reason: str = "", problem: str = "") -> HttpResponse:
@@ -66,6 +71,7 @@ def _page(request: HttpRequest, row: Suspended, typed: str, *, reason: str = "",
         "why": held_because(row.held_for),
         "typed": typed,
         "matches": _meant(request, typed),
+        "waiting": _waiting(request, proposed_for(receipt=row.id)),
         "own": row.staff == asked.who.staff.id,
         "reason": reason[:LONGEST_REASON],
         "problem": problem,
@@ -73,6 +79,18 @@ def _page(request: HttpRequest, row: Suspended, typed: str, *, reason: str = "",
         "longest": LONGEST_REASON,
     }
     return show(request, "staff/suspense_one.html", page, at="suspense")
+
+
+def _waiting(request: HttpRequest, proposed: list[Proposed]) -> list[dict[str, object]]:
+    """Each proposal beside its connection; one whose connection went back to the old system is not shown."""
+    asked: Any = request
+    found = payers(connections=[each.connection for each in proposed], today=asked.today)
+    own = asked.who.staff.id
+    return [
+        {"row": each, "payer": found[each.connection], "own": each.staff == own}
+        for each in proposed
+        if each.connection in found
+    ]
 
 
 def _meant(request: HttpRequest, typed: str) -> list[Payer]:

@@ -154,6 +154,38 @@ $$;
 revoke execute on function khata.number_lists, khata.count_listed, khata.listed_numbers, khata.note_seen_number from public;
 grant execute on function khata.number_lists, khata.count_listed, khata.listed_numbers to khata_app, khata_run;
 grant execute on function khata.note_seen_number to khata_app;
+
+-- What the present cut-over of a wave put in place, per division: connections, postings of openings by head, registers. Sums
+-- over rows that an office sees one by one, and over readings, which the web does not see at all.
+create function khata.opened(wave bigint, after_entry bigint) returns table (division int, code text, amount bigint)
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+begin
+    perform khata.demand_office('summing what was opened');
+    return query
+        with moved as (
+            select a.* from migration_account a
+            where a.wave_id = opened.wave and a.connection_id is not null
+              and (not khata.asked_by_web() or a.division_id between khata.scope('office_from') and khata.scope('office_to')))
+        select m.division_id, 'accounts', count(*)
+        from moved m join consumers_connection c on c.id = m.connection_id and c.live group by 1
+        union all
+        select m.division_id, h.code, sum(p.amount_paise)::bigint
+        from moved m
+        join ledger_posting p on p.subject = m.connection_id and p.entry_id > opened.after_entry
+        join ledger_entry e on e.id = p.entry_id and e.kind = 'opening'
+        join ledger_head h on h.id = p.head_id group by 1, 2
+        union all
+        select m.division_id, 'readings', coalesce(sum(r.register_wh), 0)::bigint
+        from moved m join consumers_connection c on c.id = m.connection_id and c.live
+        join metering_meter t on t.serial = m.meter
+        cross join lateral (
+            select register_wh from metering_reading
+            where meter_id = t.id and day = m.present_day order by revision desc limit 1) r
+        where m.outcome <> 'held' group by 1;
+end $$;
+revoke execute on function khata.opened from public;
+grant execute on function khata.opened to khata_app, khata_run;
 """
 
 

@@ -5,6 +5,7 @@ from django.db import migrations, models
 AFTER = """
 call khata.append_only('payments_receipt');
 call khata.append_only('payments_suspensecleared');
+call khata.append_only('payments_suspenseproposal');
 call khata.append_only('payments_shift');
 call khata.append_only('payments_shiftclosed');
 call khata.append_only('payments_counterpolicy');
@@ -25,6 +26,11 @@ call khata.fence('payments_suspensecleared', $$
     office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
                   and (select nullif(current_setting('khata.office_to', true), '')::int)
     or exists (select from consumers_connection c where c.id = payments_suspensecleared.connection_id) $$);
+-- Whom an office means to give money to is nobody's business but its own: a consumer never sees it.
+call khata.fence('payments_suspenseproposal', $$ exists (
+    select from payments_receipt r where r.id = receipt_id
+      and r.office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
+                          and (select nullif(current_setting('khata.office_to', true), '')::int)) $$);
 call khata.fence('payments_shift', $$
     counter_id in (select id from payments_counter
         where office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
@@ -45,8 +51,13 @@ create policy taken on payments_receipt for insert to khata_app with check (
 create policy cleared on payments_suspensecleared for insert to khata_app with check (
     office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
                   and (select nullif(current_setting('khata.office_to', true), '')::int));
-grant insert on payments_shift, payments_shiftclosed, payments_receipt, payments_suspensecleared to khata_app;
-grant usage on sequence payments_receipt_id_seq to khata_app;
+create policy proposed on payments_suspenseproposal for insert to khata_app with check (exists (
+    select from payments_receipt r where r.id = receipt_id
+      and r.office_id between (select nullif(current_setting('khata.office_from', true), '')::int)
+                          and (select nullif(current_setting('khata.office_to', true), '')::int)));
+grant insert on payments_shift, payments_shiftclosed, payments_receipt, payments_suspensecleared, payments_suspenseproposal
+    to khata_app;
+grant usage on sequence payments_receipt_id_seq, payments_suspenseproposal_id_seq to khata_app;
 
 -- One at a time at a counter, and for a person, until the transaction ends.
 create function khata.hold(what text, id bigint) returns void language sql as $$
@@ -139,11 +150,32 @@ end $$;
 create trigger fits_shift after insert on payments_receipt for each row when (new.counter_id is not null)
     execute function khata.check_counter_receipt();
 
--- Held money is put on an account once, whole, and by somebody else than the person who took it.
+-- What is proposed is of held money, and not by the person who took it.
+create function khata.check_proposed() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
+declare held record;
+begin
+    perform khata.hold('suspense', new.receipt_id);
+    select r.connection_id, s.staff_id, exists (
+        select from payments_suspensecleared c where c.receipt_id = r.id) as cleared into held
+    from payments_receipt r left join payments_shift s on s.id = r.shift_id where r.id = new.receipt_id;
+    if held.connection_id is not null or held.cleared then
+        raise exception using errcode = 'KH010', message = format('receipt %s is not in suspense', new.receipt_id);
+    end if;
+    if new.staff_id = held.staff_id then
+        raise exception using errcode = 'KH010',
+            message = format('receipt %s: whoever took the money does not put it on an account', new.receipt_id);
+    end if;
+    return null;
+end $$;
+create trigger fits_receipt after insert on payments_suspenseproposal for each row execute function khata.check_proposed();
+
+-- Held money is put on an account once, whole, and by somebody else than the person who took it. Where its own number
+-- does not lead to the connection, another person has proposed the same.
 create function khata.check_cleared() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 declare held record;
 begin
-    select r.connection_id, r.office_id, r.amount_paise, s.staff_id into held
+    perform khata.hold('suspense', new.receipt_id);
+    select r.connection_id, r.office_id, r.amount_paise, r.matched, s.staff_id into held
     from payments_receipt r left join payments_shift s on s.id = r.shift_id where r.id = new.receipt_id;
     if held.connection_id is not null or new.office_id <> held.office_id then
         raise exception using errcode = 'KH010', message = format('receipt %s is not in suspense at this office', new.receipt_id);
@@ -151,6 +183,13 @@ begin
     if new.staff_id = held.staff_id then
         raise exception using errcode = 'KH010',
             message = format('receipt %s: whoever took the money does not put it on an account', new.receipt_id);
+    end if;
+    if not exists (select from consumers_connection c where c.id = new.connection_id and c.account_number = held.matched)
+       and not exists (select from consumers_oldnumber o where o.connection_id = new.connection_id and o.number = held.matched)
+       and not exists (select from payments_suspenseproposal p where p.receipt_id = new.receipt_id
+                       and p.connection_id = new.connection_id and p.staff_id <> new.staff_id) then
+        raise exception using errcode = 'KH010',
+            message = format('receipt %s: its number does not lead there, and no second person has said so', new.receipt_id);
     end if;
     if (select count(*) from ledger_entry e join ledger_posting p on p.entry_id = e.id join ledger_head h on h.id = p.head_id
         where e.id = new.entry_id and e.kind = 'suspense-cleared' and e.cause = 'payments:receipt:' || new.receipt_id
@@ -273,6 +312,20 @@ class Migration(migrations.Migration):
                 ('office', models.ForeignKey(db_index=False, help_text="the receipt's, for whoever sees it", on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
                 ('staff', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
             ],
+        ),
+        migrations.CreateModel(
+            name='SuspenseProposal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reason', models.TextField()),
+                ('made_at', models.DateTimeField()),
+                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='consumers.connection')),
+                ('receipt', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='payments.receipt')),
+                ('staff', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('receipt', 'connection', 'staff'), name='proposal_once_a_person'), models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='proposed_with_a_reason')],
+            },
         ),
         migrations.AddIndex(
             model_name='receipt',
