@@ -425,7 +425,7 @@ def test_every_reference_without_a_foreign_key_is_known_here(module_database: Da
         for field in model._meta.local_concrete_fields
         if field.is_relation and not field.db_constraint and not table.startswith("ledger_")
     }
-    # Staged rows are made anew from files; an account's connection is written by the cut-over that has just made it, and a
+    # Staged rows are made anew from files; an account's connection is written by the cut-over that has just made it, a
     # parallel run, with its sums, after the accounts that it compared.
     made_by_a_move = {("migration_account", "connection_id"), ("migration_compared", "run_id")} | {
         ("migration_stagedrow", column) for column in ("wave_id", "division_id", "file_id")

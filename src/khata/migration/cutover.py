@@ -28,7 +28,7 @@ from khata.ledger.queries import heads
 from khata.metering.operations import ArrivingMeters, MeterTakenError, bring_meters
 from khata.migration.models import Account, Act, Wave
 from khata.migration.parallel import gate
-from khata.migration.queries import state
+from khata.migration.queries import corrections_waiting, state
 from khata.migration.reconciling import digest, last_act, reconcile
 from khata.migration.telling import queue_told
 
@@ -116,6 +116,8 @@ def _refuse(wave: Wave) -> None:
         raise MoveError(f"{name} is live already", "To take it back: khata migration rollback")
     if now == "empty" or not Account.objects.filter(wave=wave).exclude(outcome="held").exists():
         raise MoveError(f"{name} has no account that could move", "Load its files: khata migration load")
+    if wave in corrections_waiting():
+        raise MoveError(f"corrections of {name} were approved and not applied", "Apply them: khata migration load")
     red = [line for line in reconcile(wave) if line.red]
     if red:
         raise MoveError(

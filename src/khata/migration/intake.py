@@ -19,7 +19,7 @@ from khata.migration.judging import judge
 from khata.migration.models import Account, Act, File, Finding, Proposal, SourceRow, StagedRow, Wave
 from khata.migration.operations import hold_wave
 from khata.migration.profiling import CONTROL, OF_A_DIVISION, Named, Profile, handed_over, profile, reading
-from khata.migration.queries import newest_files, row_counts, state
+from khata.migration.queries import corrections_waiting, newest_files, row_counts, state
 from khata.migration.staging import Say, copy_staged, facts_as_data, facts_from_data, stage, unstage
 
 __all__ = ["FileLoaded", "Loaded", "Profile", "apply_decided", "load", "profile", "reload"]
@@ -109,13 +109,14 @@ def _refuse(wave: Wave, numbers: str) -> None:
 
 def _finish(wave: Wave, files: list[FileLoaded], today: dt.date, now: dt.datetime, actor: str, say: Say) -> Loaded:
     say("corrections", 0, 1)
+    waited = wave in corrections_waiting()  # the act says that they wait no more, also where they changed nothing
     corrected = _correct(wave)
     say("corrections", 1, 1)
     say("rules", 0, 1)
     otherwise = judge(wave, today=today)
     say("rules", 1, 1)
     act = None
-    if corrected or otherwise or not all(file.same for file in files):
+    if waited or corrected or otherwise or not all(file.same for file in files):
         act = _write_act(wave, today, now, actor, files, corrected)
     findings = dict(Finding.objects.filter(wave=wave).values_list("rule").annotate(Count("id")).order_by("rule"))
     return Loaded(wave, tuple(files), corrected, act, _accounts(wave), row_counts(wave), findings)
