@@ -355,12 +355,15 @@ _INSTALLED = (
 _CONNECTED = """
     insert into consumers_connection
         (consumer_id, discom_id, division_id, account_number, address, connected_on, wave, live)
-    select {}, division_id, {}, '', connected_on, '', true from consumers_connection limit 1"""
+    select {}, {}, '', connected_on, '', true from consumers_connection limit 1"""
 OF_A_WAVE = {
     ("billing_oldbill", "connection_id"): "insert into billing_oldbill values ('2024-01-01', 0, 0, 888888)",
-    ("consumers_connection", "account_number"): _CONNECTED.format("consumer_id, discom_id", "'8888888888'"),
-    ("consumers_connection", "consumer_id"): _CONNECTED.format("888888, discom_id", "'9999999999'"),
-    ("consumers_connection", "discom_id"): _CONNECTED.format("consumer_id, 8888", "'9999999999'"),
+    ("consumers_connection", "account_number"): _CONNECTED.format(
+        "consumer_id, discom_id, division_id", "'8888888888'"
+    ),
+    ("consumers_connection", "consumer_id"): _CONNECTED.format("888888, discom_id, division_id", "'9999999999'"),
+    ("consumers_connection", "discom_id"): _CONNECTED.format("consumer_id, 8888, division_id", "'9999999999'"),
+    ("consumers_connection", "division_id"): _CONNECTED.format("consumer_id, discom_id, 888888", "'9999999999'"),
     ("consumers_oldnumber", "connection_id"): "insert into consumers_oldnumber (connection_id, discom_id, number) "
     "values (888888, 1, '888888')",
     ("consumers_oldnumber", "discom_id"): "insert into consumers_oldnumber (connection_id, discom_id, number) "

@@ -201,17 +201,17 @@ def test_old_balance_and_exported_payments_are_the_central_balance(wave: Wave, t
 def test_what_was_handed_back_must_be_accounted_for_before_the_next_cut_over(wave: Wave) -> None:
     with pytest.raises(MoveError, match="handed payments or bills back"):
         move(wave)
-    first = Act.objects.get(wave=wave, kind="cutover")
-    second = move(wave, exported="carried")
-    assert second.details["digest"] == first.details["digest"]
+    first = digest(wave)
+    move(wave, exported="carried")
+    assert digest(wave) == first
     assert owed(ASHA.number) == 150_050 + 1_225 - 40_000
     assert {each.difference for each in reconcile(wave)} == {0}, "carried payments are no openings"
     pay(ASHA.number, 5_000, "three", dt.date(2024, 3, 22))
     back(wave, dt.date(2024, 3, 25))
     gumti = next(each for each in handed(wave) if (each.name, each.head) == (GUMTI, "owed"))
     assert (gumti.carried_paise, gumti.payments_paise, gumti.difference_paise) == (-41_001, 5_000, 0)
-    third = move(wave, exported="in-files")
-    assert third.details["digest"] == first.details["digest"] == digest(wave)
+    move(wave, exported="in-files")
+    assert digest(wave) == first
     assert owed(ASHA.number) == 150_050 + 1_225, "the files are believed to contain them"
     assert first_offence() is None
 

@@ -182,7 +182,7 @@ def test_kills_leave_the_state_before_or_the_state_after(
 
 
 @pytest.mark.parametrize(
-    ("step", "fault"), [("load", "judge:call:1"), ("cutover", "digest:call:1"), ("rollback", "handed:call:1")]
+    ("step", "fault"), [("load", "judge:call:1"), ("cutover", "queue_told:call:1"), ("rollback", "handed:call:1")]
 )
 def test_the_drill_sees_a_step_that_commits_before_its_end(
     database: Database, folder: Path, undisturbed: dict[str, tuple[State, State, float]], step: str, fault: str

@@ -17,7 +17,7 @@ from khata.jobs.operations import RunBusyError
 from khata.migration.cutover import MoveError, cutover
 from khata.migration.models import Act, Wave
 from khata.migration.queries import state
-from khata.migration.reconciling import HEADS, Line, behind, last_act, reconcile
+from khata.migration.reconciling import HEADS, Line, behind, digest, last_act, reconcile
 from khata.migration.rollback import Handed, handed, rollback, write_export
 
 ACTOR = "command"
@@ -152,12 +152,12 @@ def _cutover(args: argparse.Namespace, wave: Wave) -> int:
         say=(lambda *_: None) if args.json else Steps(),
     )
     if args.json:
-        sys.stdout.write(json.dumps(_of_act(wave, act), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(_of_act(wave, act) | {"digest": digest(wave)}, ensure_ascii=False) + "\n")
         return 0
     sys.stdout.write(
         f"{wave.discom.code} {wave.code} is live from {act.business_date}: "
         f"{grouped(act.details['accounts'])} accounts, {grouped(act.details['messages'])} messages queued.\n"
-        f"Old numbers are honoured through {act.details['last_day']}. Digest {act.details['digest']}\n"
+        f"Old numbers are honoured through {act.details['last_day']}. Digest {digest(wave)}\n"
     )
     return 0
 

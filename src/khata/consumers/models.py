@@ -10,11 +10,14 @@ class Consumer(models.Model):
     name = models.TextField()
     name_key = models.TextField(help_text="name folded for search")
     mobile = models.TextField(blank=True, default="", help_text="as it was given; may be unusable")
-    mobile_key = models.TextField(blank=True, default="", db_index=True, help_text="ten digits, or empty")
+    mobile_key = models.TextField(blank=True, default="", help_text="ten digits, or empty")
     language = models.TextField(default="hi")
 
     class Meta:
-        indexes = [models.Index(fields=["name_key"], name="consumer_by_name")]
+        indexes = [
+            models.Index(fields=["name_key"], name="consumer_by_name"),
+            models.Index(fields=["mobile_key"], name="consumer_by_mobile"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(mobile_key__regex=r"^([6-9][0-9]{9})?$"), name="consumer_mobile_key"),
             models.CheckConstraint(condition=Q(language__in=["hi", "en"]), name="consumer_language"),
@@ -49,7 +52,7 @@ class Connection(models.Model):
 
     consumer = models.ForeignKey(Consumer, models.PROTECT, db_constraint=False)
     discom = models.ForeignKey(Discom, models.PROTECT, db_constraint=False, db_index=False)
-    division = models.ForeignKey(Office, models.PROTECT)
+    division = models.ForeignKey(Office, models.PROTECT, db_constraint=False)
     account_number = models.TextField()
     address = models.TextField(blank=True, default="")
     connected_on = models.DateField()

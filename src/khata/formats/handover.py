@@ -16,6 +16,7 @@ from khata.formats.handover_rows import LONGEST_LINE, UTF_8, UTF_8_WITH_MARK, WI
 from khata.formats.text import FormatError, shown
 
 KINDS = ("master", "billed", "meters", "heads", "control")
+MOST_LINES = 2_000_000  # what is remembered of each row, to find the same account again, stays within 250 MB
 ENGLISH_DAY, ISO_DAY = "07-JUN-26", "2026-06-07"
 BLANK, WHOLE, BARE, DECIMALS = "blank", "1234", ".34", "1234.50"
 DATE_STYLES = (ENGLISH_DAY, ISO_DAY)
@@ -173,6 +174,9 @@ class _Survey:
         self._lf = self._crlf = self._utf_8_rows = self._other_rows = 0
 
     def watch(self, piece: bytes, line: int) -> None:
+        if line > MOST_LINES:
+            wrong = f"the file has more than {MOST_LINES:,} lines, and no division has so many accounts"
+            raise FormatError(wrong, line=line, next_step="Check that it is one division's file, and whole")
         if b"\0" in piece:
             wrong = "the line has a NUL byte: this is no text file, or one in UTF-16"
             raise FormatError(wrong, line=line, next_step="Save the file as CSV in UTF-8")

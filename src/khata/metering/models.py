@@ -10,9 +10,12 @@ from khata.discoms.models import Discom
 
 
 class Meter(models.Model):
-    serial = models.TextField(unique=True)
+    serial = models.TextField()
     discom = models.ForeignKey(Discom, models.PROTECT, db_constraint=False, db_index=False)
     smart = models.BooleanField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["serial"], name="meter_serial_once")]
 
 
 class ReadingCycle(models.Model):

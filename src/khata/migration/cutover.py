@@ -29,7 +29,7 @@ from khata.metering.operations import ArrivingMeters, MeterTakenError, bring_met
 from khata.migration.models import Account, Act, Wave
 from khata.migration.parallel import gate
 from khata.migration.queries import corrections_waiting, state
-from khata.migration.reconciling import digest, last_act, reconcile
+from khata.migration.reconciling import last_act, reconcile
 from khata.migration.telling import queue_told
 
 BATCH = 20_000  # accounts moved by one set of statements
@@ -247,7 +247,6 @@ class _Move:
             "after_entry": after_entry,
             "last_day": str(last_day),
             "messages": told,
-            "digest": digest(wave, after_entry=after_entry),
         }
         act = Act.objects.create(
             wave=wave, kind="cutover", number=self.number, business_date=self.at, actor=self.actor, details=details

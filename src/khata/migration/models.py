@@ -143,8 +143,8 @@ class Account(models.Model):
     `connection` once the account has been cut over for the first time: both stay for ever.
     """
 
-    wave = models.ForeignKey(Wave, models.PROTECT)
-    division = models.ForeignKey(Office, models.PROTECT)
+    wave = models.ForeignKey(Wave, models.PROTECT, db_index=False)  # the keys below begin with it
+    division = models.ForeignKey(Office, models.PROTECT, db_index=False)
     old_number = models.TextField()
     outcome = models.TextField()
     rules = ArrayField(models.TextField(), default=list)
@@ -189,7 +189,6 @@ class Account(models.Model):
         ]
         indexes = [
             models.Index(fields=["wave", "division", "outcome"], name="account_by_division"),
-            models.Index(fields=["connection"], condition=Q(connection__isnull=False), name="account_by_connection"),
         ]
 
 

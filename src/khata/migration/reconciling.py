@@ -262,10 +262,10 @@ _DIGEST_PEOPLE = """
     where a.wave_id = %(wave)s and a.outcome <> 'held'
     order by c.account_number collate "C", o.number collate "C" """
 _DIGEST_METERS = """
-    select concat_ws('|', a.account_number, m.serial, m.smart, y.code, r.day, r.register_wh, r.demand_w)
+    select concat_ws('|', a.account_number, m.serial, m.smart, i.factor, y.code, r.day, r.register_wh, r.demand_w)
     from migration_account a
     cross join lateral (
-        select i.meter_id, i.cycle_id from metering_installation i
+        select i.meter_id, i.factor, i.cycle_id from metering_installation i
         where i.connection_id = a.connection_id and i.from_date <= a.present_day
         order by i.from_date desc, i.revision desc limit 1) i
     join metering_meter m on m.id = i.meter_id left join metering_readingcycle y on y.id = i.cycle_id
@@ -284,9 +284,9 @@ _DIGEST_OPENINGS = """
     order by a.account_number collate "C", h.code collate "C" """
 
 
-def digest(wave: Wave, *, after_entry: int | None = None) -> str:
+def digest(wave: Wave) -> str:
     """SHA-256 over what the last cut-over put in place, without ids and times: equal for equal files and numbers."""
-    after = opened_after(wave) if after_entry is None else after_entry
+    after = opened_after(wave)
     sha = hashlib.sha256()
     # What was written a moment ago is not in the planner's statistics: it would look postings up one by one.
     plans = ((_DIGEST_PEOPLE, "on"), (_DIGEST_METERS, "on"), (_DIGEST_OPENINGS, "off"))

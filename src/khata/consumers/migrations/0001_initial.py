@@ -18,6 +18,7 @@ call khata.refers('consumers_connection', 'account_number', 'consumers_issuednum
 -- A wave brings a whole company at once: each statement is checked, not each row.
 call khata.refers('consumers_connection', 'consumer_id', 'consumers_consumer');
 call khata.refers('consumers_connection', 'discom_id', 'discoms_discom');
+call khata.refers('consumers_connection', 'division_id', 'discoms_office');
 call khata.refers('consumers_oldnumber', 'connection_id', 'consumers_connection');
 call khata.refers('consumers_oldnumber', 'discom_id', 'discoms_discom');
 call khata.refers('consumers_terms', 'connection_id', 'consumers_connection');
@@ -233,11 +234,11 @@ class Migration(migrations.Migration):
                 ('name', models.TextField()),
                 ('name_key', models.TextField(help_text='name folded for search')),
                 ('mobile', models.TextField(blank=True, default='', help_text='as it was given; may be unusable')),
-                ('mobile_key', models.TextField(blank=True, db_index=True, default='', help_text='ten digits, or empty')),
+                ('mobile_key', models.TextField(blank=True, default='', help_text='ten digits, or empty')),
                 ('language', models.TextField(default='hi')),
             ],
             options={
-                'indexes': [models.Index(fields=['name_key'], name='consumer_by_name')],
+                'indexes': [models.Index(fields=['name_key'], name='consumer_by_name'), models.Index(fields=['mobile_key'], name='consumer_by_mobile')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('mobile_key__regex', '^([6-9][0-9]{9})?$')), name='consumer_mobile_key'), models.CheckConstraint(condition=models.Q(('language__in', ['hi', 'en'])), name='consumer_language')],
             },
         ),
@@ -292,7 +293,7 @@ class Migration(migrations.Migration):
                 ('wave', models.TextField(blank=True, default='', help_text='the migration wave that brought it in; empty if new')),
                 ('live', models.BooleanField(default=True)),
                 ('discom', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
-                ('division', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
+                ('division', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
                 ('consumer', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='consumers.consumer')),
             ],
         ),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata.formats.handover import KINDS, Facts, StagedLine, columns_of, open_handover, read_line, read_rows
+from khata.formats.handover import KINDS, MOST_LINES, Facts, StagedLine, columns_of, open_handover, read_line, read_rows
 from khata.formats.handover_rows import LONGEST_LINE
 from khata.formats.text import FormatError
 
@@ -523,3 +523,17 @@ def test_memory_stays_flat(piece: bytes, rows: int) -> None:
     finally:
         tracemalloc.stop()
     assert count == facts.rows == rows and peak < 5_000_000
+
+
+def test_a_file_of_more_lines_than_a_division_can_have_is_refused_before_it_is_read_whole() -> None:
+    class Endless(io.BytesIO):
+        read_lines = 0
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            self.read_lines += 1
+            return b"\n" if self.read_lines > 1 else b"ACCT_ID,SERIAL_NBR\n"
+
+    file = Endless()
+    with pytest.raises(FormatError, match="no division has so many accounts"):
+        open_handover(file, kind="meters", size=5 << 30)
+    assert file.read_lines == MOST_LINES + 1

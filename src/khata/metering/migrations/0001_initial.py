@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
             name='Meter',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('serial', models.TextField(unique=True)),
+                ('serial', models.TextField()),
                 ('smart', models.BooleanField()),
                 ('discom', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
             ],
@@ -211,6 +211,10 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('source', 'migration')), fields=['meter', 'day'], name='reading_brought')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('register_wh__gte', 0), ('demand_w__gte', 0)), name='reading_not_negative')],
             },
+        ),
+        migrations.AddConstraint(
+            model_name='meter',
+            constraint=models.UniqueConstraint(fields=('serial',), name='meter_serial_once'),
         ),
         migrations.AddConstraint(
             model_name='readingcycle',
