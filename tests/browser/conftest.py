@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -11,12 +10,6 @@ from tests.browser.kanpur import TODAY, WITHOUT, Kanpur, build_kanpur, chromium
 from tests.browser.places import people_it
 from tests.database import fresh_database
 from tests.pages import served
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="package")
