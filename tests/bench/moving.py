@@ -329,9 +329,7 @@ def _cut_over(at: dt.date, more: Found) -> Found:
     for name in _GATES:
         setattr(module, name, timed(getattr(module, name)))
     with _measured(found):
-        module.cutover(
-            wave=_wave(), at=at, actor="bench", now=_instant(at), draw=seeded_bodies([SEED, at.day]), **more
-        )
+        module.cutover(wave=_wave(), at=at, actor="bench", now=_instant(at), draw=seeded_bodies([SEED, at.day]), **more)
     carried = Posting.objects.filter(entry__kind="carried over", head__code__in=OWED)
     paise = carried.aggregate(paise=Sum("amount_paise"))["paise"] or 0
     locked = {name: found[name] - gates[name] for name in gates}
