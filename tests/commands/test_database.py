@@ -12,6 +12,7 @@ from django.db import connection
 from psycopg import sql
 
 from khata.commands.main import main
+from khata.ledger.models import Head
 from khata.site.database import server
 from tests.database import Database
 
@@ -72,3 +73,16 @@ def test_a_server_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
     assert ended.stderr.startswith("khata: database: ")
     assert "Traceback" not in ended.stderr
     assert "Next step: Check KHATA_DATABASE_URL" in ended.stderr
+
+
+@pytest.mark.usefixtures("database")
+def test_companies_are_brought_in_once_with_their_books(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for _ in range(2):
+        assert main(["database", "companies"]) == 0
+        assert "5 companies with open books: KESCO" in capsys.readouterr().out
+    assert Head.objects.filter(discom__code="KESCO", code="opening").count() == 1
+    for text in ("companies: 7\n", "circles: []\n", "- ]["):
+        broken = tmp_path / "broken.yaml"
+        broken.write_text(text)
+        assert main(["database", "companies", "--file", str(broken)]) == 2
+        assert "companies.yaml beside" in capsys.readouterr().err

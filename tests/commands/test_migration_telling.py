@@ -60,11 +60,11 @@ def test_lists_are_written_for_each_division(capsys: pytest.CaptureFixture[str],
     found = told(capsys, "lists", "--out", str(tmp_path))
     assert (found["publish"], found["numbers"]) == ("numbers", 5)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"KESCO-w1-{division}{end}" for division in (GUMTI, JAJMAU) for end in ("-1.pdf", ".csv")
+        f"KESCO-{division}{end}" for division in (GUMTI, JAJMAU) for end in ("-1.pdf", ".csv")
     ]
-    rows = list(csv.reader((tmp_path / f"KESCO-w1-{GUMTI}.csv").open(newline="")))
+    rows = list(csv.reader((tmp_path / f"KESCO-{GUMTI}.csv").open(newline="")))
     assert rows[0] == ["old_number", "new_number"] and [old for old, _ in rows[1:]] == GUMTI_NUMBERS
-    text = text_of(tmp_path / f"KESCO-w1-{GUMTI}-1.pdf")
+    text = text_of(tmp_path / f"KESCO-{GUMTI}-1.pdf")
     assert "0123456" in text and grouped(built.accounts["Bina"]) in text and "Bina" not in text
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from khata.billing.models import BillRun, OldBill
 from khata.commands.main import main
+from khata.consumers.arrivals import extend_window
 from khata.consumers.models import Connection
 from khata.consumers.queries import resolve, window_of
 from khata.consumers.rules import seeded_bodies
@@ -214,6 +215,16 @@ def test_what_was_handed_back_must_be_accounted_for_before_the_next_cut_over(wav
     assert digest(wave) == first
     assert owed(ASHA.number) == 150_050 + 1_225, "the files are believed to contain them"
     assert first_offence() is None
+
+
+def test_an_order_that_gave_more_time_outlives_a_roll_back(wave: Wave) -> None:
+    extend_window(
+        discom=wave.discom_id, wave=wave.code, last_day=day("2024-12-31"), source="order", now=NOW, actor="test"
+    )
+    back(wave, dt.date(2024, 3, 26))
+    assert window_of(discom=wave.discom_id, wave=wave.code) is None
+    move(wave, exported="in-files")
+    assert window_of(discom=wave.discom_id, wave=wave.code) == day("2024-12-31")
 
 
 def test_a_later_wave_is_taken_back_first(wave: Wave, tmp_path: Path) -> None:

@@ -97,11 +97,14 @@ def test_the_command_too_lets_a_division_correct_its_rows_and_not_sign_for_the_c
     def act(*arguments: str) -> int:
         return main(["migration", "exceptions", "--discom", KESCO, "--wave", "W1", "--reason", "seen", *arguments])
 
-    red = ("--accept", f"equation:{division(GUMTI).id}:principal:1")
+    red = ("--accept", "parallel:none")
     assert act(*red, "--as", "maker") == 2
     assert "no officer over" in capsys.readouterr().err
     assert act(*red, "--as", "whole") == 0
     number = str(Proposal.objects.latest("id").id)
+    for never in ("parallel:999:unknown:7", "equation:1:foo:5"):
+        assert act("--accept", never, "--as", "whole") == 2, "what does not stand red is not signed ahead"
+    assert "Copy it from reconcile" in capsys.readouterr().err
     assert act("--decide", number, "--approve", "--as", "checker") == 2
     here, there = (f"heads_{DIVISIONS[name]}.csv:3" for name in (GUMTI, JAJMAU))
     assert act("--correct", there, "PRINCIPAL", "1", "--as", "maker") == 2

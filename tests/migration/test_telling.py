@@ -37,6 +37,8 @@ from tests.cast import ARRIVED, GUMTI, JAJMAU, KESCO, Town, day, office_scope, p
 from tests.database import Database
 from tests.migration.moved import AFTER, GUMTI_NUMBERS, LAST_DAY, MOVED, act, as_after_the_cut_over, moved_town
 
+NOW = dt.datetime(2024, 3, 14, 4, 30, tzinfo=dt.UTC)
+
 
 @dataclass
 class Scene:
@@ -90,7 +92,7 @@ def scene(made: Scene) -> Iterator[Scene]:
 
 
 def test_each_usable_mobile_gets_one_message_with_both_numbers(scene: Scene) -> None:
-    assert queue_told(wave=scene.wave, last_day=LAST_DAY) == 3
+    assert queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW) == 3
     told = scene.messages("new-number")
     assert set(told) == {"Asha", "Bina", "Ekta"}  # Silent has none, Shared's is on too many accounts
     bina = told["Bina"]
@@ -102,27 +104,44 @@ def test_each_usable_mobile_gets_one_message_with_both_numbers(scene: Scene) -> 
 def test_held_accounts_and_those_that_keep_their_number_get_none(scene: Scene) -> None:
     Account.objects.filter(name="Asha").update(outcome="held")
     Connection.objects.filter(id=scene.town.connections["Bina"]).update(live=False)
-    assert queue_told(wave=scene.wave, last_day=LAST_DAY) == 1
+    assert queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW) == 1
     kept = Wave.objects.create(discom=scene.wave.discom, code="w2", numbers="kept")
-    assert queue_told(wave=kept, last_day=LAST_DAY) == 0
+    assert queue_told(wave=kept, last_day=LAST_DAY, now=NOW) == 0
 
 
-def test_a_roll_back_tells_those_that_had_been_told_or_will_be_and_nobody_twice(scene: Scene) -> None:
-    assert queue_withdrawn(wave=scene.wave) == 0
-    queue_told(wave=scene.wave, last_day=LAST_DAY)
+def test_a_roll_back_tells_those_that_had_been_told_and_nobody_twice(scene: Scene) -> None:
+    assert queue_withdrawn(wave=scene.wave, now=NOW) == 0
+    queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW)
     scene.send("Asha")
     scene.send("Ekta", outcome="refused")
-    assert queue_withdrawn(wave=scene.wave) == 2
-    assert set(scene.messages("number-withdrawn")) == {"Asha", "Bina"}
-    assert scene.messages("number-withdrawn")["Bina"].values == ["0123456"]
-    assert queue_withdrawn(wave=scene.wave) == 0
+    assert queue_withdrawn(wave=scene.wave, now=NOW) == 1
+    assert scene.messages("number-withdrawn")["Asha"].values == ["1234567"]
+    assert queue_withdrawn(wave=scene.wave, now=NOW) == 0
+    assert called_back() == [("Bina", "new-number")], "who was not told yet hears of neither"
+
+
+def test_what_waits_of_a_roll_back_is_not_sent_when_the_wave_is_live_again(scene: Scene) -> None:
+    queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW)
+    scene.send("Asha")
+    queue_withdrawn(wave=scene.wave, now=NOW)
+    assert queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW) == 3
+    assert ("Asha", "number-withdrawn") in called_back()
+    waiting = Message.objects.exclude(delivery__outcome__in=["sent", "refused"])
+    assert set(waiting.values_list("template", flat=True)) == {"new-number"}
+
+
+def called_back() -> list[tuple[str, str]]:
+    """Name and template of the messages that will not be sent."""
+    names = dict(Connection.objects.values_list("id", "consumer__name"))
+    refused = Delivery.objects.filter(outcome="refused", backend="none").order_by("message_id")
+    return [(names[one], template) for one, template in refused.values_list("message__subject", "message__template")]
 
 
 # -- who has been told -------------------------------------------------------------------------------------------------
 
 
 def test_nobody_is_told_before_a_phone_was_handed_the_message(scene: Scene) -> None:
-    queue_told(wave=scene.wave, last_day=LAST_DAY)
+    queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW)
     assert scene.ways() == {GUMTI: (4, 0, 0, 0, 4), JAJMAU: (1, 0, 0, 0, 1)}
     scene.send("Asha", outcome="failed")
     scene.send("Bina", outcome="refused")
@@ -133,7 +152,7 @@ def test_nobody_is_told_before_a_phone_was_handed_the_message(scene: Scene) -> N
 
 
 def test_the_surest_proof_counts_and_each_account_once(scene: Scene) -> None:
-    queue_told(wave=scene.wave, last_day=LAST_DAY)
+    queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW)
     for name in ("Asha", "Bina", "Ekta"):
         scene.send(name)
     staff, _ = posted_in()
@@ -165,11 +184,11 @@ def test_a_payment_under_the_new_number_proves_that_it_is_known_one_under_the_ol
 
 
 def test_after_a_roll_back_and_a_second_cut_over_all_are_told_anew(scene: Scene) -> None:
-    queue_told(wave=scene.wave, last_day=LAST_DAY)
+    queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW)
     scene.send("Asha")
-    queue_withdrawn(wave=scene.wave)
+    queue_withdrawn(wave=scene.wave, now=NOW)
     assert scene.ways()[GUMTI] == (4, 0, 0, 0, 4)
-    assert queue_told(wave=scene.wave, last_day=LAST_DAY) == 3
+    assert queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW) == 3
     assert scene.ways()[GUMTI] == (4, 0, 0, 0, 4)
     scene.send("Asha")
     assert scene.ways()[GUMTI] == (4, 1, 0, 0, 3)
@@ -213,7 +232,7 @@ def test_a_proven_sign_in_marks_the_numbers_under_its_mobile_and_no_other(scene:
 
 
 def test_an_officer_sees_the_progress_of_the_own_division(scene: Scene) -> None:
-    queue_told(wave=scene.wave, last_day=LAST_DAY)
+    queue_told(wave=scene.wave, last_day=LAST_DAY, now=NOW)
     scene.send("Asha")
     with scene.database.as_role("app"), scoped(office_scope(KESCO, GUMTI)), transaction.atomic():
         assert scene.ways() == {GUMTI: (4, 1, 0, 0, 3)}

@@ -20,6 +20,7 @@ from khata.formats.csvfile import no_formula
 from khata.migration.intake import Loaded, load, reload
 from khata.migration.models import File, Proposal, Wave
 from khata.migration.operations import ProposalError, decide, propose
+from khata.migration.parallel import gate
 from khata.migration.profiling import Profile, profile
 from khata.migration.queries import (
     ExceptionRow,
@@ -37,6 +38,7 @@ from khata.migration.queries import (
     wave_named,
     waves,
 )
+from khata.migration.reconciling import reconcile
 from khata.migration.rules import rules
 
 ACTOR = "command"
@@ -299,7 +301,8 @@ def _act(args: argparse.Namespace, wave: Wave, division: Office | None) -> int:
             )
         person = _officer(args, wave, waiting.division_id if waiting.kind == "correct" else None)
         decide(proposal=args.decide, approved=args.approve, reason=args.reason, checker=person, now=now)
-        said = "approved; khata migration load applies it" if args.approve else "refused"
+        applied = "; khata migration load applies it" if waiting.kind == "correct" else ""
+        said = f"approved{applied}" if args.approve else "refused"
         answer: dict[str, object] = {"proposal": args.decide, "approved": args.approve}
         text = f"Proposal {args.decide} is {said}.\n"
     else:
@@ -307,6 +310,10 @@ def _act(args: argparse.Namespace, wave: Wave, division: Office | None) -> int:
         if args.correct:
             place, column, value = args.correct
             kind, (about, over) = "correct", _place(wave, place)
+        maker = _officer(args, wave, over)
+        if kind == "accept" and about not in {*gate(wave), *(line.about for line in reconcile(wave) if line.red)}:
+            next_step = "Copy it from reconcile or parallel as it is now"
+            raise CommandError(f"nothing that stands red is called {about}", "--accept", next_step)
         made = propose(
             wave=wave,
             division=division.id if division else _division_in(about),
@@ -315,7 +322,7 @@ def _act(args: argparse.Namespace, wave: Wave, division: Office | None) -> int:
             column=column,
             value=value,
             reason=args.reason,
-            maker=_officer(args, wave, over),
+            maker=maker,
             now=now,
         )
         answer, text = _of_proposal(made), f"Proposal {made.id}: another person decides it.\n"

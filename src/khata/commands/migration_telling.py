@@ -149,7 +149,7 @@ def _public(wave: Wave, division: Office | None, folder: Path, publish: str) -> 
         if division is not None and each.division != division:
             continue
         rows, office = listed_numbers(division=each.division.id, today=today), each.division
-        name = _file_name(wave.discom.code, wave.code, office.name_en)
+        name = _file_name(wave.discom.code, office.name_en)  # a division's list has the numbers of all its waves
         names = [f"{name}.csv"]
         (folder / names[0]).write_bytes(numbers_csv(rows, masked=each.masked))
         heading = Heading(company_paper(wave.discom), office.name_hi, office.name_en, each.last_day)

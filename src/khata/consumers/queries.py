@@ -117,6 +117,14 @@ def windows(*, discom: int) -> list[NumberWindow]:
     return list(NumberWindow.objects.filter(discom_id=discom).order_by("wave", "-id").distinct("wave"))
 
 
+def latest_window(*, discom: int, wave: str) -> dt.date | None:
+    """The latest day that a wave's old numbers were ever honoured to."""
+    given = (
+        NumberWindow.objects.filter(discom_id=discom, wave=wave, last_day__isnull=False).order_by("-last_day").first()
+    )
+    return given.last_day if given else None
+
+
 def has_window(*, discom: int, wave: str) -> bool:
     return newest_window(discom=discom, wave=wave) is not None
 

@@ -66,6 +66,8 @@ def _named(discom: Discom, name: str, known: list[Office], kind: str) -> Office:
     for office in known:
         if wanted in (office.name_en.casefold(), office.name_hi, str(office.id)):
             return office
+        if office.kind == Office.Kind.COMPANY and wanted == discom.code.casefold():
+            return office
     names = ", ".join(office.name_en for office in known)
     raise UnknownOfficeError(f"{discom.code} has no {kind} {name!r}; its {kind}s are: {names or 'none yet'}")
 

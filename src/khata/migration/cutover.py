@@ -18,6 +18,7 @@ from khata.billing.models import BillRun
 from khata.billing.operations import OldBills, alone, keep_old_bills
 from khata.consumers.arrivals import ArrivalError, Arrivals, bring_in, set_window
 from khata.consumers.numbers import allocate, keep_numbers
+from khata.consumers.queries import latest_window
 from khata.consumers.rules import Draw, random_bodies
 from khata.jobs.bulk import integers, next_ids
 from khata.jobs.operations import exclusive
@@ -85,12 +86,14 @@ def cutover(
     draw: Draw = random_bodies,
     say: Say = lambda *_: None,
 ) -> Act:
-    """Make the wave live as of the day `at`; its old numbers are honoured to the end of `window_end` (IST).
+    """Make the wave live as of the day `at`; its old numbers are honoured to the end of `window_end` (IST), or else six
+    months, or as long as an order gave them before.
 
     After a rollback that handed payments or bills back, `exported` says where they are now: carried (taken over here
     once more) or in-files (the files loaded since contain them). Raises MoveError, RunBusyError.
     """
-    last_day = window_end or last_day_of_window(at)
+    given = latest_window(discom=wave.discom_id, wave=wave.code)
+    last_day = window_end or max(last_day_of_window(at), given or at)
     if last_day < at:
         raise MoveError(f"the window of the old numbers ends on {last_day}, before the cut-over", "Name a later day")
     with undisturbed(wave):
@@ -240,7 +243,7 @@ class _Move:
             self._carry(carried)
         source = f"cut-over {self.number} of wave {wave.code}, {self.at}"
         set_window(discom=wave.discom_id, wave=wave.code, last_day=last_day, source=source, now=self.now)
-        told = queue_told(wave=wave, last_day=last_day)
+        told = queue_told(wave=wave, last_day=last_day, now=self.now)
         details = {
             "accounts": done,
             **sums,

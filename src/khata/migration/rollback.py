@@ -99,7 +99,7 @@ def _take_back(wave: Wave, at: dt.date, actor: str, now: dt.datetime, say: Say) 
     set_window(discom=wave.discom_id, wave=wave.code, last_day=None, source=source, now=now)
     details = {
         "accounts": len(connections),
-        "messages": queue_withdrawn(wave=wave),
+        "messages": queue_withdrawn(wave=wave, now=now),
         "after_entry": begun.details["after_entry"],
         "until_entry": until,
     }

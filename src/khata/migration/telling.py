@@ -15,7 +15,7 @@ from khata.discoms.models import Discom, Office
 from khata.formats.pgcopy import Field
 from khata.jobs.bulk import copy_out
 from khata.migration.models import ListPolicy, Told, Wave
-from khata.notices.operations import NewMessages, queue
+from khata.notices.operations import NewMessages, call_back, queue
 from khata.notices.rules import TEMPLATES
 
 TOLD, WITHDRAWN = "new-number", "number-withdrawn"
@@ -37,7 +37,7 @@ _REACHED = """
     select c.id, a.language, a.mobile_key, a.old_number, c.account_number
     from migration_account a join consumers_connection c on c.id = a.connection_id and c.live
     where a.wave_id = %s and a.outcome <> 'held' and a.mobile_key <> '' order by c.id"""
-# Told, or about to be: a message that still waits cannot be called back, but this one comes after it.
+# Told, or being told just now: what waited has been called back.
 _TO_WITHDRAW = """
     select a.connection_id, a.language, a.mobile_key, a.old_number
     from migration_account a join (
@@ -49,18 +49,26 @@ _TO_WITHDRAW = """
     where a.wave_id = %s and a.mobile_key <> '' order by a.connection_id"""
 
 
-def queue_told(*, wave: Wave, last_day: dt.date) -> int:
+def queue_told(*, wave: Wave, last_day: dt.date, now: dt.datetime) -> int:
     """One message with both numbers and the old one's last day to each live account of the wave that has a usable
-    mobile, in the caller's transaction; returns how many. Nothing where accounts keep their numbers."""
+    mobile, in the caller's transaction; returns how many. Nothing where accounts keep their numbers.
+
+    What waits of an earlier roll-back is not sent any more.
+    """
     if wave.numbers == "kept":
         return 0
+    call_back(template=TEMPLATES[WITHDRAWN], cause=_cause(wave), reason="the wave is live again", now=now)
     subject, language, mobile, old, account = copy_out(_REACHED, (wave.id,), [Field("int8")] + [Field("text")] * 4)
     until = np.full(len(subject), str(last_day).encode())
     return _queue(TOLD, wave, subject, language, mobile, [old, account, until])
 
 
-def queue_withdrawn(*, wave: Wave) -> int:
-    """Whom a message told the new number, learns that the old one is in force again. In the caller's transaction."""
+def queue_withdrawn(*, wave: Wave, now: dt.datetime) -> int:
+    """Whom a message told the new number, learns that the old one is in force again. In the caller's transaction.
+
+    Who was not told yet hears of neither.
+    """
+    call_back(template=TEMPLATES[TOLD], cause=_cause(wave), reason="the wave was rolled back", now=now)
     params = ([TOLD, WITHDRAWN], TOLD, WITHDRAWN, wave.id)
     subject, language, mobile, old = copy_out(_TO_WITHDRAW, params, [Field("int8")] + [Field("text")] * 3)
     return _queue(WITHDRAWN, wave, subject, language, mobile, [old])
@@ -74,9 +82,13 @@ def _queue(
     mobile: np.ndarray,
     values: Sequence[np.ndarray],
 ) -> int:
-    cause = np.full(len(subject), f"migration:wave:{wave.id}".encode())
+    cause = np.full(len(subject), _cause(wave).encode())
     messages = NewMessages(subject, language, mobile, values, cause)
     return queue(template=TEMPLATES[template], messages=messages)
+
+
+def _cause(wave: Wave) -> str:
+    return f"migration:wave:{wave.id}"
 
 
 # -- who has been told -------------------------------------------------------------------------------------------------

@@ -155,6 +155,23 @@ def _answer(message: Message, attempt: int, backend: Backend, key: bytes, now: d
     return text, backend.send(message.mobile, text, meta)
 
 
+def call_back(*, template: Template, cause: str, reason: str, now: dt.datetime) -> int:
+    """Messages of one cause that still wait will not be sent, as what they say is no longer so; returns how many.
+
+    In the caller's transaction. What a sender is handing over just now goes out.
+    """
+    statement = """
+        insert into notices_delivery (message_id, attempt, at, backend, outcome, detail, check_code)
+        select m.id, coalesce((select max(d.attempt) from notices_delivery d where d.message_id = m.id), 0) + 1,
+            %s, 'none', 'refused', %s, ''
+        from notices_message m where m.template = %s and m.cause = %s and not exists (
+            select from notices_delivery d where d.message_id = m.id and d.outcome in ('sent', 'refused'))
+        on conflict do nothing"""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [now, reason, template.name, cause])
+        return int(cursor.rowcount)
+
+
 # -- registration ------------------------------------------------------------------------------------------------------
 
 
