@@ -1,4 +1,4 @@
-"""`khata database migrate|companies`: makes or renews the tables, as the role that owns them; brings the companies in."""
+"""`khata database migrate|companies`: makes or renews the tables, as the role that owns them; brings in companies."""
 
 import argparse
 import os
