@@ -22,18 +22,6 @@ from tests.database import VAR, Database, fresh_database  # noqa: E402
 compile_words(var=VAR)
 
 
-BROWSER = Path(__file__).with_name("browser")
-
-
-@pytest.hookimpl(tryfirst=True)  # before the tests are shared out by these groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module's tests keep to one worker, which makes its database once; all that looks at pages to one browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            group = "browser" if BROWSER in item.path.parents else str(item.path.relative_to(Path(__file__).parent))
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture
 def database() -> Iterator[Database]:
     """An empty, migrated database for one test; Django's default connection works on it as run."""

@@ -1,4 +1,4 @@
-"""One Kanpur, one server and one Chromium for all tests of this folder, which therefore keep to one worker."""
+"""One Kanpur, one server and one Chromium for all tests of this folder that a worker runs."""
 
 import os
 from collections.abc import Iterator

@@ -21,7 +21,7 @@ _CHECKS = {
     "ladder": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-logo"],
 }
 _PYTEST = ["-m", "pytest"]
-_EVERYTHING = ["-n", "2", "--dist", "loadgroup"]  # what is marked as one group shares a worker
+_EVERYTHING = ["-n", "2", "--dist", "loadfile"]  # a file's tests keep to one worker, which makes its database once
 _PROGRAMS = ("pytest", "xdist", "ruff", "mypy", "importlinter")
 
 
