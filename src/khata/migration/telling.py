@@ -70,7 +70,10 @@ def queue_withdrawn(*, wave: Wave, now: dt.datetime) -> int:
     """
     call_back(template=TEMPLATES[TOLD], cause=_cause(wave), reason="the wave was rolled back", now=now)
     params = ([TOLD, WITHDRAWN], TOLD, WITHDRAWN, wave.id)
-    subject, language, mobile, old = copy_out(_TO_WITHDRAW, params, [Field("int8")] + [Field("text")] * 3)
+    with session.cursor() as cursor:  # what was called back a moment ago is not in the planner's statistics
+        cursor.execute("set local enable_nestloop = off")
+        subject, language, mobile, old = copy_out(_TO_WITHDRAW, params, [Field("int8")] + [Field("text")] * 3)
+        cursor.execute("set local enable_nestloop = on")
     return _queue(WITHDRAWN, wave, subject, language, mobile, [old])
 
 
