@@ -345,7 +345,7 @@ def hang_up(built: Town, name: str, meter: Hung, discom: Discom) -> None:
     (built.meters[meter.serial],) = hang(discom=discom.id, meters=new, now=ARRIVED).tolist()
     read(built, meter.serial, *meter.readings)
     for usage in meter.usage:
-        take_days(days=usage.columns(built.meters[meter.serial]), sender="test")
+        take_days(days=usage.columns(built.meters[meter.serial]), sender="test", today=dt.date(2024, 12, 31))
 
 
 def read(built: Town, serial: str, *readings: tuple[str, int, int]) -> None:
@@ -419,4 +419,5 @@ def crowd(built: Town, count: int, *, seed: int, discom: str = KESCO) -> None:
             rng.integers(100, 3_000, total.size),
         ),
         sender="test",
+        today=dt.date(2024, 12, 31),
     )

@@ -37,9 +37,9 @@ OLD_MONTHS = np.arange("2023-06", "2024-04", dtype="datetime64[M]").astype("date
 # A register that rises by 2 to 10 units a day, in closed form: no two days wait for each other.
 REGISTER = "10000000 + 6000 * n + (m * 7919 + n * n * 104729 + n * 31) %% 4000"
 FILL = f"""
-    insert into metering_meterday (meter_id, day, revision, total_wh, register_wh, demand_w, quality, delivery)
+    insert into metering_meterday (meter_id, day, revision, total_wh, register_wh, demand_w, origin, known, delivery)
     select m, %(first)s + n::int, 0, now.register - before.register, now.register, 500 + (m + n) %% 2000,
-        1, %(delivery)s
+        1, 0, %(delivery)s
     from generate_series(%(low)s::bigint, %(high)s) n, generate_series(%(meter)s::bigint, %(last_meter)s) m,
         lateral (select {REGISTER} as register) now,
         lateral (select {REGISTER.replace("n", "(n - 1)")} as register) before"""
@@ -226,6 +226,7 @@ def _lay_days() -> None:
     from django.db import connection, transaction
 
     from khata.metering.models import Delivery, Meter
+    from khata.metering.operations import sender_coded
 
     meters = list(Meter.objects.order_by("id").values_list("id", flat=True))
     assert meters == list(range(meters[0], meters[-1] + 1))
@@ -238,7 +239,16 @@ def _lay_days() -> None:
         count = len(inside) * len(meters)
         with transaction.atomic(), connection.cursor() as cursor:
             delivery = Delivery.objects.create(
-                sha256=str(month), sender="bench", received=count, stored=count, repeated=0, quarantined=0
+                sender=sender_coded("bench"),
+                sha256=str(month),
+                form="columns",
+                size=0,
+                today=TODAY,
+                rows=count,
+                accepted=count,
+                repeated=0,
+                superseding=0,
+                quarantined=0,
             )
             cursor.execute(FILL, {**ends, "first": first, "delivery": delivery.id})
         connection.close()

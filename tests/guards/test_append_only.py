@@ -174,7 +174,7 @@ def test_a_new_table_without_a_guard_would_be_found(module_database: Database) -
 @pytest.mark.parametrize("role", ["app", "run"])
 @pytest.mark.parametrize(
     "offence",
-    ["select from {}", "insert into {} select * from {}", "update {} set quality = 9", "delete from {}", "truncate {}"],
+    ["select from {}", "insert into {} select * from {}", "update {} set origin = 4", "delete from {}", "truncate {}"],
 )
 def test_a_partition_has_no_back_door(module_database: Database, role: str, offence: str) -> None:
     statement = offence.replace("{}", "metering_meterday_202405")
@@ -183,7 +183,7 @@ def test_a_partition_has_no_back_door(module_database: Database, role: str, offe
 
 @pytest.mark.usefixtures("billed")
 @pytest.mark.parametrize("role", ["owner", "admin"])
-@pytest.mark.parametrize("offence", ["update {} set quality = 9", "delete from {} where false", "truncate {}"])
+@pytest.mark.parametrize("offence", ["update {} set origin = 4", "delete from {} where false", "truncate {}"])
 def test_a_partition_refuses_its_owner_too(module_database: Database, role: str, offence: str) -> None:
     assert sqlstate(module_database, role, offence.replace("{}", "metering_meterday_202405")) == "KH001"
 

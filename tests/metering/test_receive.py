@@ -58,7 +58,7 @@ def counts(received: Received) -> tuple[int, int, int, int]:
 def standing() -> dict[tuple[str, str], tuple[object, ...]]:
     """What counts of every meter day, whoever delivered it."""
     query = """
-        select distinct on (serial, day) serial, day::text, blocks_wh, total_wh, register_wh, demand_w, quality
+        select distinct on (serial, day) serial, day::text, blocks_wh, total_wh, register_wh, demand_w, known
         from metering_meterday d join metering_meter m on m.id = d.meter_id order by serial, day, revision desc"""
     with connection.cursor() as cursor:
         cursor.execute(query)
@@ -139,7 +139,7 @@ def test_a_total_stays_beside_unknown_half_hours(meters: list[Meter]) -> None:
 def test_a_correction_keeps_the_register_and_its_demand(meters: list[Meter]) -> None:
     column = np.array([4_000])
     days = NewDays(np.array([meters[0].id]), np.array([MAY], "datetime64[D]"), column, column * 10, column // 2)
-    take_days(days=days, sender="head-end")
+    take_days(days=days, sender="head-end", today=TODAY)
     deliver(blocks(("M-1", MAY, FLAT)))
     assert standing()["M-1", MAY] == (FLAT, 4800, 40_000, 2_000, 1)
 

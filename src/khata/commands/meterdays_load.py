@@ -104,8 +104,8 @@ def _counts(received: Received) -> dict[str, int]:
     """Of this time: a file that had been received before is repeated as a whole."""
     delivery = received.delivery
     if received.before:
-        return {"received": delivery.received, "stored": 0, "repeated": delivery.received, "quarantined": 0}
-    return {name: getattr(delivery, name) for name in ("received", "stored", "repeated", "quarantined")}
+        return {"rows": delivery.rows, "accepted": 0, "repeated": delivery.rows, "superseding": 0, "quarantined": 0}
+    return {name: getattr(delivery, name) for name in ("rows", "accepted", "repeated", "superseding", "quarantined")}
 
 
 def _as_json(received: Received, failed: list[Failed]) -> str:
@@ -113,7 +113,7 @@ def _as_json(received: Received, failed: list[Failed]) -> str:
     answer = {
         "delivery": delivery.id,
         "sha256": delivery.sha256,
-        "sender": delivery.sender,
+        "sender": delivery.sender.code,
         "received_at": _moment(delivery),
         "before": received.before,
         **_counts(received),

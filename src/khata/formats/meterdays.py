@@ -6,6 +6,7 @@ should be, and a plain one, line by line, for every other piece: what the plain 
 only trusted with bytes on which the two agree. Bulk files take the digits 0-9 only (Devanagari digits are for people).
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,17 +40,53 @@ _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
 _ENERGY = pa.decimal128(18, KILO)
 
 
+# What a register counts, and where a value comes from: the numbers that metering stores.
+IMPORT, EXPORT, APPARENT_IMPORT, APPARENT_EXPORT, REACTIVE_LAG, REACTIVE_LEAD = range(6)
+ACTUAL, ESTIMATED, SUBSTITUTED, EDITED = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that could not be read as what it says it is; the rows beside it could.
+
+    `rule` is the number of the check (VAL-nn); `content` the row as it came, cut to 2,000 characters.
+    """
+
+    line: int
+    rule: str
+    reason: str
+    serial: str = ""
+    day: dt.date | None = None
+    channel: int | None = None
+    content: str = ""
+
+
 @dataclass(frozen=True)
 class MeterDayBatch:
-    """n meter days in the order of the file.
+    """n meter days in the order of the file. Every reader of meter data hands on these.
 
-    lines        where each stands (n,): line of the CSV, row of the Parquet file, from 1
+    lines        where each stands (n,): line of a text, row of a Parquet file, entry of a document, from 1
     serials      meter numbers as ASCII 'S', blanks around them taken off (n,)
     days         datetime64[D], business days (n,)
     blocks       Wh, int32 (n, 48), UNKNOWN_WH where not known; None where the file has only days
     known        which blocks are known (n, 48); None as above
     total_wh     the day's energy, int64 (n,); UNKNOWN_WH where a block is unknown
     total_known  (n,)
+
+    What only some formats say; None where a format never does:
+    channel      int8 (n,), IMPORT ... REACTIVE_LEAD; the energies are then VAh or varh. None: all IMPORT
+    origin       int8 (n,), ACTUAL ... EDITED, of the day. None: all ACTUAL
+    origins      int8 (n, 48), of each block, where they differ inside a day; 0 where unknown
+    register_wh  int64 (n,) at the end of the day; UNKNOWN_WH where not said
+    demand_w     int64 (n,) maximum demand of the day; UNKNOWN_WH where not said
+    volts_dv     int32 (n, 48) mean voltage in tenths of a volt while there was supply, -1 where not said
+    current_ma   int32 (n, 48) mean current in mA, -1 where not said
+    hertz_mhz    int32 (n, 48) mean frequency in mHz while there was supply, -1 where not said
+    off          int64 (n,), bit n-1 set where half-hour n was without supply throughout; -1 where nobody said
+    drift_s      int32 (n,) seconds by which the meter's clock was ahead when it was read; None: not said
+    multiplier   int32 (n,) the multiplying factor that the sender has applied already; 0: not said
+
+    refused      rows of this stretch of the file that could not be read
     """
 
     lines: NDArray[np.int64]
@@ -59,6 +96,18 @@ class MeterDayBatch:
     known: NDArray[np.bool_] | None
     total_wh: NDArray[np.int64]
     total_known: NDArray[np.bool_]
+    channel: NDArray[np.int8] | None = None
+    origin: NDArray[np.int8] | None = None
+    origins: NDArray[np.int8] | None = None
+    register_wh: NDArray[np.int64] | None = None
+    demand_w: NDArray[np.int64] | None = None
+    volts_dv: NDArray[np.int32] | None = None
+    current_ma: NDArray[np.int32] | None = None
+    hertz_mhz: NDArray[np.int32] | None = None
+    off: NDArray[np.int64] | None = None
+    drift_s: NDArray[np.int32] | None = None
+    multiplier: NDArray[np.int32] | None = None
+    refused: tuple[Refused, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -66,6 +115,27 @@ class MeterDayBatch:
     @property
     def first_line(self) -> int:
         return int(self.lines[0])
+
+
+@dataclass(frozen=True)
+class ReadingBatch:
+    """n registers read at the beginning of a day, as a billing profile has them: the demand is since the one before.
+
+    `register_wh` is (n,) in Wh, `demand_w` (n,) in W with UNKNOWN_WH where not said; the rest as in MeterDayBatch.
+    """
+
+    lines: NDArray[np.int64]
+    serials: NDArray[np.bytes_]
+    days: NDArray[np.datetime64]
+    register_wh: NDArray[np.int64]
+    demand_w: NDArray[np.int64]
+    refused: tuple[Refused, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+Batch = MeterDayBatch | ReadingBatch
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,16 @@ class Meter(models.Model):
     serial = models.TextField()
     discom = models.ForeignKey(Discom, models.PROTECT, db_constraint=False, db_index=False)
     smart = models.BooleanField()
+    kind = models.TextField(db_default="", help_text="single phase, three phase, transformer; empty where not known")
+    register_digits = models.SmallIntegerField(
+        db_default=0, help_text="whole kWh digits before the register begins again at 0; 0 where not known"
+    )
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["serial"], name="meter_serial_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["serial"], name="meter_serial_once"),
+            models.CheckConstraint(condition=Q(register_digits__range=(0, 12)), name="meter_register_digits"),
+        ]
 
 
 class ReadingCycle(models.Model):
@@ -65,7 +72,7 @@ class Reading(models.Model):
     revision = models.SmallIntegerField(default=0)
     register_wh = models.BigIntegerField()
     demand_w = models.IntegerField()
-    source = models.TextField(help_text="reader, final, initial, migration")
+    source = models.TextField(help_text="reader, final, initial, migration, billing profile")
 
     class Meta:
         constraints = [
@@ -74,51 +81,159 @@ class Reading(models.Model):
         indexes = [models.Index(fields=["meter", "day"], condition=Q(source="migration"), name="reading_brought")]
 
 
+class Channel(models.IntegerChoices):
+    """What a meter's register counts. Blocks, totals and registers of a row are Wh, VAh or varh accordingly."""
+
+    IMPORT = 0
+    EXPORT = 1
+    APPARENT_IMPORT = 2
+    APPARENT_EXPORT = 3
+    REACTIVE_LAG = 4
+    REACTIVE_LEAD = 5
+
+
+class Origin(models.IntegerChoices):
+    """Where a value comes from."""
+
+    ACTUAL = 1
+    ESTIMATED = 2
+    SUBSTITUTED = 3
+    EDITED = 4
+
+
 class MeterDay(models.Model):
     """One IST day of a smart meter: 48 half-hours or none, total, register at the day's end, maximum demand.
 
-    Partitioned by month of `day`; made by SQL in the first migration. A correction adds a revision.
+    Partitioned by month of `day`; made by SQL in the first migration. A correction adds a revision, also where an
+    estimate is followed by what was measured.
     """
 
-    pk = models.CompositePrimaryKey("meter_id", "day", "revision")
+    pk = models.CompositePrimaryKey("meter_id", "day", "channel", "revision")
     meter = models.ForeignKey(Meter, models.DO_NOTHING, db_constraint=False, db_index=False)
     day = models.DateField()
+    channel = models.SmallIntegerField(choices=Channel, db_default=Channel.IMPORT)
     revision = models.SmallIntegerField()
     blocks_wh = ArrayField(models.IntegerField(null=True), size=48, null=True)
     total_wh = models.IntegerField(null=True)
     register_wh = models.BigIntegerField(null=True)
     demand_w = models.IntegerField(null=True)
-    quality = models.SmallIntegerField(help_text="1 measured, 2 measured with unknown half-hours")
+    origin = models.SmallIntegerField(
+        choices=Origin, help_text="of the total; of the half-hours where `origins` is empty"
+    )
+    known = models.SmallIntegerField(help_text="how many half-hours were measured, 0 to 48")
+    origins = models.TextField(
+        null=True, help_text="48 letters A E S D, - unknown, where half-hours differ from each other"
+    )
+    off = models.BigIntegerField(null=True, help_text="bit n-1: no supply in half-hour n; empty where nobody said")
+    rule = models.TextField(null=True, help_text="the rule (EST-nn) that made what is not actual")
     delivery = models.BigIntegerField()
 
 
-class Delivery(models.Model):
-    """A file or message of meter days, whole or not at all: received = stored + repeated + quarantined."""
+class Sender(models.Model):
+    """Who sends meter data: a meter data company with its credential, or a part of Khata itself."""
 
-    sha256 = models.TextField(unique=True)
-    sender = models.TextField()
+    code = models.TextField(unique=True)
+    name = models.TextField()
+    token_hash = models.TextField(blank=True, db_default="", help_text="SHA-256 of the credential; empty: none")
+    active = models.BooleanField(db_default=True)
+
+
+class Feed(models.Model):
+    """Which sender owes a meter's days from a day on (none: nobody): a dated fact, never edited."""
+
+    pk = models.CompositePrimaryKey("meter_id", "from_date", "revision")
+    meter = models.ForeignKey(Meter, models.PROTECT, db_constraint=False, db_index=False)
+    from_date = models.DateField()
+    revision = models.SmallIntegerField(db_default=0)
+    sender = models.ForeignKey(Sender, models.PROTECT, db_constraint=False, db_index=False, null=True)
+
+
+class Delivery(models.Model):
+    """A file or message, whole or not at all: rows = accepted + repeated + superseding + quarantined."""
+
+    sender = models.ForeignKey(Sender, models.PROTECT)
+    sha256 = models.TextField(db_index=True)
+    form = models.TextField(help_text="which reader read it")
+    name = models.TextField(blank=True, help_text="of the file, without its folder")
+    size = models.BigIntegerField(help_text="bytes as they came")
     received_at = models.DateTimeField(db_default=Now())
-    received = models.IntegerField()
-    stored = models.IntegerField()
-    repeated = models.IntegerField()
+    today = models.DateField(help_text="the business day on which it was judged")
+    rows = models.IntegerField()
+    accepted = models.IntegerField(help_text="of which nothing was stored before")
+    repeated = models.IntegerField(help_text="said what was stored already")
+    superseding = models.IntegerField(help_text="stored as a new revision")
     quarantined = models.IntegerField()
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(received=models.F("stored") + models.F("repeated") + models.F("quarantined")),
+                condition=Q(
+                    rows=models.F("accepted") + models.F("repeated") + models.F("superseding") + models.F("quarantined")
+                ),
                 name="delivery_equation",
             )
         ]
 
 
 class Quarantine(models.Model):
-    """A row that did not pass a numbered check; kept with what it said."""
+    """A row that did not pass a numbered check; kept with what it said, and for whom it is to be put right."""
 
     delivery = models.ForeignKey(Delivery, models.PROTECT)
     line = models.IntegerField()
-    check_number = models.TextField(help_text="VAL-nn")
-    serial = models.TextField()
-    day = models.DateField()
+    rule = models.TextField(help_text="VAL-nn")
+    owner = models.TextField(help_text="sender, division or metering: who has to act")
+    serial = models.TextField(blank=True)
+    day = models.DateField(null=True)
+    channel = models.SmallIntegerField(choices=Channel, null=True)
     total_wh = models.BigIntegerField(null=True)
     reason = models.TextField()
+    content = models.TextField(blank=True, help_text="the row as it came, cut to 2,000 characters; or empty")
+
+
+class Finding(models.Model):
+    """What a check noted of a day that was stored all the same."""
+
+    pk = models.CompositePrimaryKey("meter_id", "day", "channel", "revision", "rule")
+    meter = models.ForeignKey(Meter, models.DO_NOTHING, db_constraint=False, db_index=False)
+    day = models.DateField()
+    channel = models.SmallIntegerField(choices=Channel)
+    revision = models.SmallIntegerField()
+    rule = models.TextField(help_text="VAL-nn")
+    delivery = models.ForeignKey(Delivery, models.PROTECT, db_constraint=False)
+    evidence = models.JSONField(help_text="the numbers that gave rise to it, and the limit")
+
+
+class Usual(models.Model):
+    """What is usual of a meter, for the checks: derived, made anew each night, so nothing hangs on it."""
+
+    meter = models.OneToOneField(Meter, models.DO_NOTHING, db_constraint=False, primary_key=True)
+    made_on = models.DateField()
+    days = models.SmallIntegerField(help_text="how many measured days of the last weeks it rests on")
+    total_wh = models.IntegerField(help_text="median of a day; -1 where there are too few")
+    peak_wh = models.IntegerField(help_text="the median day's largest half-hour; -1 where there are too few")
+    zero_days = models.SmallIntegerField(help_text="measured days without any energy, in a row up to the last")
+    load_w = models.IntegerField(help_text="sanctioned load of the connection; -1 where it hangs nowhere")
+    hangs = models.SmallIntegerField(help_text="at how many live connections")
+    division = models.IntegerField(null=True)
+    sender = models.BigIntegerField(null=True, help_text="who owes its days")
+
+
+class Upload(models.Model):
+    """A delivery that came in by the network and lies in the spool until a worker has loaded or refused it."""
+
+    id = models.UUIDField(primary_key=True)
+    sender = models.ForeignKey(Sender, models.PROTECT, db_constraint=False)
+    received_at = models.DateTimeField()
+    form = models.TextField()
+    name = models.TextField(blank=True)
+    sha256 = models.TextField()
+    size = models.BigIntegerField()
+
+
+class UploadDone(models.Model):
+    """What became of an upload: a delivery, or a refusal in words."""
+
+    upload = models.OneToOneField(Upload, models.PROTECT, primary_key=True)
+    delivery = models.ForeignKey(Delivery, models.PROTECT, null=True)
+    refusal = models.JSONField(null=True, help_text="what, where, the next step")
+    done_at = models.DateTimeField(db_default=Now())

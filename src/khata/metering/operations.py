@@ -16,9 +16,10 @@ from khata.formats import pgcopy
 from khata.formats.meterdays import MeterDayBatch
 from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Int64
-from khata.metering.models import Delivery, ReadingCycle
+from khata.metering.models import Channel, Delivery, Origin, ReadingCycle, Sender
 
 Days = npt.NDArray[np.datetime64]
+HALF_HOURS = 48
 
 
 @transaction.atomic
@@ -231,33 +232,61 @@ class NewDays:
     total_wh: Int64
     register_wh: Int64
     demand_w: Int64
+    blocks_wh: npt.NDArray[np.int32] | None = None  # (n, 48), -1: unknown
+    off: Int64 | None = None  # bit n-1: no supply in half-hour n; -1: nobody said
 
 
 @transaction.atomic
-def take_days(*, days: NewDays, sender: str) -> int:
-    """Store meter days of known meters in which nothing is stored yet."""
+def take_days(*, days: NewDays, sender: str, today: dt.date) -> int:
+    """Store meter days of known meters in which nothing is stored yet. `sender` is a sender's code; made if new."""
     count = len(days.meter)
-    _make_months(days.day)
-    digest = hashlib.sha256(b"".join(column.tobytes() for column in (days.meter, days.day, days.total_wh)))
+    make_months(days.day)
+    sha = hashlib.sha256()
+    for column in (days.meter, days.day, days.total_wh):
+        sha.update(column.tobytes())
     delivery = Delivery.objects.create(
-        sha256=digest.hexdigest(), sender=sender, received=count, stored=count, repeated=0, quarantined=0
+        sender=sender_coded(sender),
+        sha256=sha.hexdigest(),
+        form="columns",
+        size=0,
+        today=today,
+        rows=count,
+        accepted=count,
+        repeated=0,
+        superseding=0,
+        quarantined=0,
     )
+    blocks = days.blocks_wh
+    known = np.zeros((count, HALF_HOURS), np.bool_) if blocks is None else blocks >= 0
     return copy_in(
         "metering_meterday",
         {
             "meter_id": pgcopy.int8(days.meter),
             "day": pgcopy.date(days.day),
+            "channel": pgcopy.int2(np.full(count, Channel.IMPORT)),
             "revision": pgcopy.int2(np.zeros(count, np.int64)),
+            "origin": pgcopy.int2(np.full(count, Origin.ACTUAL)),
+            "known": pgcopy.int2(known.sum(axis=1)),
             "total_wh": pgcopy.int4(days.total_wh),
-            "register_wh": pgcopy.int8(days.register_wh, null=days.register_wh < 0),
             "demand_w": pgcopy.int4(days.demand_w, null=days.demand_w < 0),
-            "quality": pgcopy.int2(np.ones(count, np.int64)),
+            "register_wh": pgcopy.int8(days.register_wh, null=days.register_wh < 0),
             "delivery": pgcopy.int8(np.full(count, delivery.id)),
+            **(
+                {}
+                if blocks is None
+                else {"blocks_wh": pgcopy.int4_array(blocks, element_null=~known, null=~known.any(axis=1))}
+            ),
+            **({} if days.off is None else {"off": pgcopy.int8(days.off, null=days.off < 0)}),
         },
     )
 
 
-def _make_months(days: Days) -> None:
+def sender_coded(code: str) -> Sender:
+    """The sender with this code; made, without a credential, where there is none."""
+    return Sender.objects.get_or_create(code=code, defaults={"name": code})[0]
+
+
+def make_months(days: Days) -> None:
     with connection.cursor() as cursor:
         for month in np.unique(days.astype("datetime64[M]")):
             cursor.execute("select khata.make_meter_month(%s)", [month.astype("datetime64[D]").item()])
@@ -299,21 +328,22 @@ left join metering_meter m on m.serial = s.serial
 left join many on many.serial = s.serial and many.day = s.day"""
 
 _QUARANTINE = """
-insert into metering_quarantine (delivery_id, line, check_number, serial, day, total_wh, reason)
-select %(delivery)s, line, j.failed, s.serial, s.day, s.total_wh, %(checks)s::jsonb ->> j.failed
+insert into metering_quarantine (delivery_id, line, rule, owner, serial, day, total_wh, reason, content)
+select %(delivery)s, line, j.failed, 'sender', s.serial, s.day, s.total_wh, %(checks)s::jsonb ->> j.failed, ''
 from judged j join stage s using (line) where j.failed is not null order by line"""
 
 # `k` is the revision that counts so far, `a` the half-hours after this delivery. What a delivery leaves unknown stays
 # as it was known, so that early, partial and complete deliveries lead to the same day in any order. A register stays,
 # with the demand that came with it; half-hours go when a new total without half-hours contradicts them.
 _STORE = """
-insert into metering_meterday (meter_id, day, revision, blocks_wh, total_wh, register_wh, demand_w, quality, delivery)
+insert into metering_meterday (meter_id, day, revision, blocks_wh, total_wh, register_wh, demand_w, origin, known,
+    delivery)
 select j.meter_id, j.day, coalesce(k.revision + 1, 0), a.blocks_wh, t.total_wh, k.register_wh,
     coalesce(case when k.register_wh is not null then k.demand_w end, case f.blocks_from
         when 'new' then s.demand_w
         when 'old' then k.demand_w
         when 'both' then (select 2 * max(wh) from unnest(a.blocks_wh) wh) end),
-    case when t.total_wh is null or array_position(a.blocks_wh, null) is not null then 2 else 1 end,
+    1, coalesce((select count(wh) from unnest(a.blocks_wh) wh), 0),
     %(delivery)s
 from judged j join stage s using (line)
 left join lateral (
@@ -352,7 +382,7 @@ def receive_days(*, sha256: str, sender: str, batches: Iterable[MeterDayBatch], 
 
     Deliveries are read side by side and stored one after the other, so each sees what those before it stored.
     """
-    known = Delivery.objects.filter(sha256=sha256).first()
+    known = Delivery.objects.filter(sha256=sha256).last()
     if known:
         return Received(known, before=True)
     with connection.cursor() as cursor:
@@ -363,27 +393,37 @@ def receive_days(*, sha256: str, sender: str, batches: Iterable[MeterDayBatch], 
         cursor.execute(_JUDGE, {"today": today, "first": FIRST_DAY, "most_wh": MOST_TOTAL_WH, "most_w": MOST_DEMAND_W})
         cursor.execute("analyze judged")
         cursor.execute("select pg_advisory_xact_lock(hashtextextended('metering.receive_days', 0))")
-        known = Delivery.objects.filter(sha256=sha256).first()
+        known = Delivery.objects.filter(sha256=sha256).last()
         if known:
             return Received(known, before=True)
-        return Received(_store(cursor, sha256, sender, received), before=False)
+        return Received(_store(cursor, sha256, sender, received, today), before=False)
 
 
-def _store(cursor: CursorWrapper, sha256: str, sender: str, received: int) -> Delivery:
+def _store(cursor: CursorWrapper, sha256: str, sender: str, received: int, today: dt.date) -> Delivery:
     cursor.execute("select day, count(*) from judged where failed is null group by day")
     good = dict(cursor.fetchall())
     # Only of what will be stored: a nonsense day must not leave a partition behind.
-    _make_months(np.array(list(good), "datetime64[D]"))
+    make_months(np.array(list(good), "datetime64[D]"))
     quarantined = received - sum(good.values())
     identity = int(next_ids("metering_delivery", 1)[0])
+    cursor.execute(
+        "select count(*) filter (where k.meter_id is null), count(*) from judged j left join lateral ("
+        "select meter_id from metering_meterday d where d.meter_id = j.meter_id and d.day = j.day and channel = 0"
+        " limit 1) k on true where j.failed is null and not j.again"
+    )
+    fresh = cursor.fetchone()[0]
     cursor.execute(_STORE, {"delivery": identity})
     stored = cursor.rowcount
     delivery = Delivery.objects.create(
         id=identity,
         sha256=sha256,
-        sender=sender,
-        received=received,
-        stored=stored,
+        sender=sender_coded(sender),
+        form="file",
+        size=0,
+        today=today,
+        rows=received,
+        accepted=fresh,
+        superseding=stored - fresh,
         repeated=received - stored - quarantined,
         quarantined=quarantined,
     )

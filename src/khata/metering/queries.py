@@ -87,7 +87,7 @@ def days(meters: Int64, start: dt.date, end: dt.date) -> Days:
     """Meter days of [start, end), read from the covering index; no half-hour is touched."""
     query = """
         select meter_id, (day - date '1970-01-01')::bigint, total_wh::bigint, register_wh, demand_w::bigint
-        from metering_meterday where meter_id = any(%s) and day >= %s and day < %s
+        from metering_meterday where meter_id = any(%s) and day >= %s and day < %s and channel = 0
         order by meter_id, day, revision"""
     return Days(*last_of_day(integers(query, (meters.tolist(), start, end), 5, null=UNKNOWN)))
 
@@ -112,7 +112,11 @@ class ShownDay:
 
 @dataclass(frozen=True)
 class ShownBlocks(ShownDay):
-    quality: int
+    origin: int
+    known: int
+    origins: str | None
+    off: int | None
+    rule: str | None
     delivery: int
     blocks_wh: list[int | None] | None
 
@@ -125,13 +129,14 @@ def meter_id(serial: str) -> int:
 
 
 ONE_DAY = """
-    select day, revision, total_wh, register_wh, demand_w, quality, delivery, blocks_wh
-    from metering_meterday where meter_id = %s and day = %s order by revision desc limit 1"""
+    select day, revision, total_wh, register_wh, demand_w, origin, known, origins, off, rule, delivery, blocks_wh
+    from metering_meterday where meter_id = %s and day = %s and channel = 0 order by revision desc limit 1"""
 
 # From the covering index alone, over as many months as are asked for.
 DAY_TOTALS = """
     select distinct on (day) day, revision, total_wh, register_wh, demand_w
-    from metering_meterday where meter_id = %s and day >= %s and day < %s order by day, revision desc"""
+    from metering_meterday where meter_id = %s and day >= %s and day < %s and channel = 0
+    order by day, revision desc"""
 
 
 def one_day(meter: int, day: dt.date) -> ShownBlocks | None:
@@ -156,6 +161,8 @@ class SeenDay:
     total_wh: int | None
     register_wh: int | None
     demand_w: int | None
+    origin: int
+    known: int  # half-hours
 
 
 def days_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[SeenDay]:
@@ -166,6 +173,27 @@ def days_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[SeenDay
     with connection.cursor() as cursor:
         cursor.execute("select * from khata.meter_days(%s, %s, %s)", [connection_id, start, end])
         return [SeenDay(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class SeenHalfHours(SeenDay):
+    """With the half-hours of the day, in the order of the clock; `blocks_wh` None where they are not known at all."""
+
+    blocks_wh: list[int | None] | None
+    origins: str | None  # a letter a half-hour (A E S D, - unknown), where they differ from the day's origin
+    off: int | None  # bit n-1: no supply in half-hour n; None where nobody said
+    rule: str | None
+    received_at: dt.datetime | None
+
+
+def half_hours_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[SeenHalfHours]:
+    """As `days_of`, with half-hours: for a day or a month, because each day is read from the table."""
+    query = """
+        select day, total_wh, register_wh, demand_w, origin, known, blocks_wh, origins, off, rule, received_at
+        from khata.meter_half_hours(%s, %s, %s)"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [connection_id, start, end])
+        return [SeenHalfHours(*row) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True)
@@ -180,8 +208,8 @@ class Failed:
 
 def quarantined(delivery: Delivery, *, first: int) -> list[Failed]:
     query = """
-        select check_number, min(reason), count(*), (array_agg(line order by line))[:%s]
-        from metering_quarantine where delivery_id = %s group by check_number order by check_number"""
+        select rule, min(reason), count(*), (array_agg(line order by line))[:%s]
+        from metering_quarantine where delivery_id = %s group by rule order by rule"""
     with connection.cursor() as cursor:
         cursor.execute(query, [first, delivery.id])
         return [Failed(*row) for row in cursor.fetchall()]

@@ -236,7 +236,7 @@ _READINGS = """
          order by r.day, r.revision desc)
         union all
         (select d.day + 1, d.register_wh, d.demand_w from metering_meterday d
-         where d.meter_id = m.id and d.day >= a.present_day and d.register_wh is not null and m.smart
+         where d.meter_id = m.id and d.day >= a.present_day and d.register_wh is not null and d.channel = 0 and m.smart
          order by d.day desc, d.revision desc limit 1)) r
     where a.wave_id = %(wave)s and a.division_id = %(division)s
       and r.day >= i.from_date and r.day <= coalesce(

@@ -120,6 +120,7 @@ def _well_read(today: dt.date) -> set[int]:
     """Meters with nearly every one of the last thirty days, and yesterday."""
     query = """
         select meter_id from metering_meterday where day >= %(today)s::date - 30 and day < %(today)s::date
+            and channel = 0
         group by meter_id having count(distinct day) >= 29 and max(day) = %(today)s::date - 1"""
     with connection.cursor() as cursor:
         cursor.execute(query, {"today": today})

@@ -132,7 +132,7 @@ def build(*, accounts: int, today: dt.date, tariffs: Path, handover: Path, say: 
     plain = np.cumsum(~plan.smart) - 1  # where a connection that somebody reads stands in the rounds
     found = found.of(plain[moved.row[~plan.smart[moved.row]]])
     plan = part(plan, moved.row)
-    meter_days = _store_days(plan, series, moved.meter, say)
+    meter_days = _store_days(plan, series, moved.meter, today, say)
     readings = _store_readings(plan, moved.meter, found, say)
     old_bills = _old_bills(discom, plan, series, moved.connection, found, tariffs, say)
     office = np.array([office.id for office in offices])[town.folk.division[moved.row]]
@@ -232,7 +232,7 @@ def _town(
 # -- what the meters showed ----------------------------------------------------------------------------------------
 
 
-def _store_days(plan: Plan, series: list[Series], meters: Int64, say: Say) -> int:
+def _store_days(plan: Plan, series: list[Series], meters: Int64, today: dt.date, say: Say) -> int:
     step = "real days, by smart meter"
     rng = _random(4)
     rows = np.flatnonzero(plan.smart)
@@ -254,7 +254,8 @@ def _store_days(plan: Plan, series: list[Series], meters: Int64, say: Say) -> in
                 + np.repeat(plan.start_wh[chunk], counts),
                 demand_w=demand_w(wh, factor * rng.integers(800, 1_200, len(factor)) // 1000),
             ),
-            sender="rehearsal: CEEW households",
+            sender="rehearsal",
+            today=today,
         )
     say(step, len(rows), len(rows))
     return stored

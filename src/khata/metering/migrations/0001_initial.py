@@ -8,15 +8,20 @@ METER_DAY = """
 create table metering_meterday (
     meter_id bigint not null,
     day date not null,
+    channel smallint not null default 0 check (channel between 0 and 5),
     revision smallint not null,
-    blocks_wh int4[] check (array_length(blocks_wh, 1) = 48),
+    origin smallint not null check (origin between 1 and 4),
+    known smallint not null check (known between 0 and 48),
     total_wh int4 check (total_wh >= 0),
-    register_wh int8 check (register_wh >= 0),
     demand_w int4 check (demand_w >= 0),
-    quality smallint not null,
+    register_wh int8 check (register_wh >= 0),
+    off int8 check (off between 0 and 281474976710655),
     delivery bigint not null,
-    -- Bills of flat tariffs read registers, totals and demand from this index and never touch a half-hour.
-    primary key (meter_id, day, revision) include (total_wh, register_wh, demand_w)
+    blocks_wh int4[] check (array_length(blocks_wh, 1) = 48),
+    origins text check (length(origins) = 48),
+    rule text check (origin <> 1 or origins is not null or rule is null),
+    -- Bills of flat tariffs, and the lists of what is missing, read this index and never touch a half-hour.
+    primary key (meter_id, day, channel, revision) include (register_wh, total_wh, demand_w, origin, known)
 ) partition by range (day);
 """
 
@@ -26,6 +31,11 @@ call khata.append_only('metering_reading');
 call khata.append_only('metering_meterday');
 call khata.append_only('metering_delivery');
 call khata.append_only('metering_quarantine');
+call khata.append_only('metering_finding');
+call khata.append_only('metering_feed');
+call khata.append_only('metering_upload');
+call khata.append_only('metering_uploaddone');
+call khata.never_deleted('metering_sender');
 call khata.never_deleted('metering_meter');
 call khata.never_deleted('metering_readingcycle');
 -- A meter's number stands on the bills of whoever it hung at.
@@ -35,6 +45,14 @@ call khata.fence('metering_reading');
 call khata.fence('metering_meterday');
 call khata.fence('metering_delivery');
 call khata.fence('metering_quarantine');
+call khata.fence('metering_finding');
+call khata.fence('metering_feed');
+call khata.fence('metering_sender');
+call khata.fence('metering_usual');
+call khata.fence('metering_upload');
+call khata.fence('metering_uploaddone');
+-- Derived from what is stored, and made anew each night.
+grant update, delete on metering_usual to khata_run;
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
 -- A wave brings the meters of a whole company at once.
 call khata.refers('metering_meter', 'discom_id', 'discoms_discom');
@@ -42,41 +60,76 @@ call khata.refers('metering_installation', 'connection_id', 'consumers_connectio
 call khata.refers('metering_installation', 'meter_id', 'metering_meter');
 call khata.refers('metering_installation', 'cycle_id', 'metering_readingcycle');
 call khata.refers('metering_reading', 'meter_id', 'metering_meter');
+call khata.refers('metering_finding', 'meter_id', 'metering_meter');
+call khata.refers('metering_finding', 'delivery_id', 'metering_delivery');
+call khata.refers('metering_feed', 'meter_id', 'metering_meter');
+call khata.refers('metering_feed', 'sender_id', 'metering_sender');
+call khata.refers('metering_usual', 'meter_id', 'metering_meter');
+call khata.refers('metering_upload', 'sender_id', 'metering_sender');
 
--- The door through which pages see meter days: those of one connection that the scope may see, each meter only while it
--- hung there. A policy could not say that without joining every row; this asks once who asks. It gives what the index
--- holds and no more: one column else, and each day costs a read of the table.
+-- The doors through which pages see meter days: those of one connection that the scope may see, each meter only while
+-- it hung there. A policy could not say that without joining every row; these ask once who asks.
+create function khata.meters_seen(connection bigint, first date, until date)
+returns table (meter bigint, low date, high date) language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+    if not exists (
+        select from consumers_connection c where c.id = meters_seen.connection and c.live
+        and (c.consumer_id = khata.scope('consumer')
+             or c.division_id between khata.scope('office_from') and khata.scope('office_to'))
+    ) then
+        return;
+    end if;
+    return query
+    select h.meter_id, h.low, h.high
+    from (select s.meter_id, greatest(s.from_date, meters_seen.first) as low,
+                 least(coalesce(lead(s.from_date) over (order by s.from_date), meters_seen.until), meters_seen.until) as high
+          from (select distinct on (i.from_date) i.meter_id, i.from_date from metering_installation i
+                where i.connection_id = meters_seen.connection order by i.from_date, i.revision desc) s) h
+    where h.meter_id is not null and h.low < h.high
+    order by h.low;
+end $$;
+
+-- What the index holds and no more: one column else, and each day costs a read of the table.
 create function khata.meter_days(connection bigint, first date, until date)
-returns table (day date, total_wh int, register_wh bigint, demand_w int)
+returns table (day date, total_wh int, register_wh bigint, demand_w int, origin smallint, known smallint)
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 #variable_conflict use_column
 declare hung record;
 begin
-    if not exists (
-        select from consumers_connection c where c.id = meter_days.connection and c.live
-        and (c.consumer_id = nullif(current_setting('khata.consumer', true), '')::bigint
-             or c.division_id between nullif(current_setting('khata.office_from', true), '')::int
-                                  and nullif(current_setting('khata.office_to', true), '')::int)
-    ) then
-        return;
-    end if;
-    for hung in
-        select s.meter_id, greatest(s.from_date, meter_days.first) as low,
-               least(coalesce(lead(s.from_date) over (order by s.from_date), meter_days.until), meter_days.until) as high
-        from (select distinct on (i.from_date) i.meter_id, i.from_date from metering_installation i
-              where i.connection_id = meter_days.connection order by i.from_date, i.revision desc) s
-        order by s.from_date
-    loop
-        if hung.meter_id is not null and hung.low < hung.high then
-            return query
-            select distinct on (d.day) d.day, d.total_wh, d.register_wh, d.demand_w
-            from metering_meterday d where d.meter_id = hung.meter_id and d.day >= hung.low and d.day < hung.high
-            order by d.day, d.revision desc;
-        end if;
+    for hung in select * from khata.meters_seen(meter_days.connection, meter_days.first, meter_days.until) loop
+        return query
+        select distinct on (d.day) d.day, d.total_wh, d.register_wh, d.demand_w, d.origin, d.known
+        from metering_meterday d
+        where d.meter_id = hung.meter and d.day >= hung.low and d.day < hung.high and d.channel = 0
+        order by d.day, d.revision desc;
     end loop;
 end $$;
+
+-- With the half-hours, for one day or a month of them; and when each arrived.
+create function khata.meter_half_hours(connection bigint, first date, until date, channel smallint default 0)
+returns table (day date, blocks_wh int4[], total_wh int, register_wh bigint, demand_w int, origin smallint, known smallint,
+    origins text, off bigint, rule text, received_at timestamptz)
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+declare hung record;
+begin
+    for hung in select * from khata.meters_seen(meter_half_hours.connection, meter_half_hours.first, meter_half_hours.until) loop
+        return query
+        select d.day, d.blocks_wh, d.total_wh, d.register_wh, d.demand_w, d.origin, d.known, d.origins, d.off, d.rule,
+            v.received_at
+        from (select distinct on (m.day) m.* from metering_meterday m
+              where m.meter_id = hung.meter and m.day >= hung.low and m.day < hung.high
+                  and m.channel = meter_half_hours.channel
+              order by m.day, m.revision desc) d
+        left join metering_delivery v on v.id = d.delivery
+        order by d.day;
+    end loop;
+end $$;
+revoke execute on function khata.meters_seen(bigint, date, date) from public;
 revoke execute on function khata.meter_days(bigint, date, date) from public;
+revoke execute on function khata.meter_half_hours(bigint, date, date, smallint) from public;
 grant execute on function khata.meter_days(bigint, date, date) to khata_app;
+grant execute on function khata.meter_half_hours(bigint, date, date, smallint) to khata_app;
 
 -- `run` may not create tables; this makes the partition of one month for it. There is no default partition: once it
 -- held a row of a month, that month's partition could not be made. Attached, because `partition of` would keep every
@@ -118,17 +171,18 @@ class Migration(migrations.Migration):
             name='Delivery',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sha256', models.TextField(unique=True)),
-                ('sender', models.TextField()),
+                ('sha256', models.TextField(db_index=True)),
+                ('form', models.TextField(help_text='which reader read it')),
+                ('name', models.TextField(blank=True, help_text='of the file, without its folder')),
+                ('size', models.BigIntegerField(help_text='bytes as they came')),
                 ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('received', models.IntegerField()),
-                ('stored', models.IntegerField()),
-                ('repeated', models.IntegerField()),
+                ('today', models.DateField(help_text='the business day on which it was judged')),
+                ('rows', models.IntegerField()),
+                ('accepted', models.IntegerField(help_text='of which nothing was stored before')),
+                ('repeated', models.IntegerField(help_text='said what was stored already')),
+                ('superseding', models.IntegerField(help_text='stored as a new revision')),
                 ('quarantined', models.IntegerField()),
             ],
-            options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('received', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('stored'), '+', models.F('repeated')), '+', models.F('quarantined')))), name='delivery_equation')],
-            },
         ),
         migrations.CreateModel(
             name='Meter',
@@ -136,7 +190,59 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('serial', models.TextField()),
                 ('smart', models.BooleanField()),
+                ('kind', models.TextField(db_default='', help_text='single phase, three phase, transformer; empty where not known')),
+                ('register_digits', models.SmallIntegerField(db_default=0, help_text='whole kWh digits before the register begins again at 0; 0 where not known')),
                 ('discom', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Sender',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('code', models.TextField(unique=True)),
+                ('name', models.TextField()),
+                ('token_hash', models.TextField(blank=True, db_default='', help_text='SHA-256 of the credential; empty: none')),
+                ('active', models.BooleanField(db_default=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Upload',
+            fields=[
+                ('id', models.UUIDField(primary_key=True, serialize=False)),
+                ('received_at', models.DateTimeField()),
+                ('form', models.TextField()),
+                ('name', models.TextField(blank=True)),
+                ('sha256', models.TextField()),
+                ('size', models.BigIntegerField()),
+                ('sender', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='metering.sender')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Usual',
+            fields=[
+                ('meter', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, serialize=False, to='metering.meter')),
+                ('made_on', models.DateField()),
+                ('days', models.SmallIntegerField(help_text='how many measured days of the last weeks it rests on')),
+                ('total_wh', models.IntegerField(help_text='median of a day; -1 where there are too few')),
+                ('peak_wh', models.IntegerField(help_text="the median day's largest half-hour; -1 where there are too few")),
+                ('zero_days', models.SmallIntegerField(help_text='measured days without any energy, in a row up to the last')),
+                ('load_w', models.IntegerField(help_text='sanctioned load of the connection; -1 where it hangs nowhere')),
+                ('hangs', models.SmallIntegerField(help_text='at how many live connections')),
+                ('division', models.IntegerField(null=True)),
+                ('sender', models.BigIntegerField(help_text='who owes its days', null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Finding',
+            fields=[
+                ('pk', models.CompositePrimaryKey('meter_id', 'day', 'channel', 'revision', 'rule', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('day', models.DateField()),
+                ('channel', models.SmallIntegerField(choices=[(0, 'Import'), (1, 'Export'), (2, 'Apparent Import'), (3, 'Apparent Export'), (4, 'Reactive Lag'), (5, 'Reactive Lead')])),
+                ('revision', models.SmallIntegerField()),
+                ('rule', models.TextField(help_text='VAL-nn')),
+                ('evidence', models.JSONField(help_text='the numbers that gave rise to it, and the limit')),
+                ('delivery', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='metering.delivery')),
+                ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='metering.meter')),
             ],
         ),
         migrations.SeparateDatabaseAndState(
@@ -145,14 +251,19 @@ class Migration(migrations.Migration):
                 migrations.CreateModel(
                     name='MeterDay',
                     fields=[
-                        ('pk', models.CompositePrimaryKey('meter_id', 'day', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
+                        ('pk', models.CompositePrimaryKey('meter_id', 'day', 'channel', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
                         ('day', models.DateField()),
+                        ('channel', models.SmallIntegerField(choices=[(0, 'Import'), (1, 'Export'), (2, 'Apparent Import'), (3, 'Apparent Export'), (4, 'Reactive Lag'), (5, 'Reactive Lead')], db_default=0)),
                         ('revision', models.SmallIntegerField()),
                         ('blocks_wh', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(null=True), null=True, size=48)),
                         ('total_wh', models.IntegerField(null=True)),
                         ('register_wh', models.BigIntegerField(null=True)),
                         ('demand_w', models.IntegerField(null=True)),
-                        ('quality', models.SmallIntegerField(help_text='1 measured, 2 measured with unknown half-hours')),
+                        ('origin', models.SmallIntegerField(choices=[(1, 'Actual'), (2, 'Estimated'), (3, 'Substituted'), (4, 'Edited')], help_text='of the total; of the half-hours where `origins` is empty')),
+                        ('known', models.SmallIntegerField(help_text='how many half-hours were measured, 0 to 48')),
+                        ('origins', models.TextField(help_text='48 letters A E S D, - unknown, where half-hours differ from each other', null=True)),
+                        ('off', models.BigIntegerField(help_text='bit n-1: no supply in half-hour n; empty where nobody said', null=True)),
+                        ('rule', models.TextField(help_text='the rule (EST-nn) that made what is not actual', null=True)),
                         ('delivery', models.BigIntegerField()),
                         ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='metering.meter')),
                     ],
@@ -164,12 +275,27 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('line', models.IntegerField()),
-                ('check_number', models.TextField(help_text='VAL-nn')),
-                ('serial', models.TextField()),
-                ('day', models.DateField()),
+                ('rule', models.TextField(help_text='VAL-nn')),
+                ('owner', models.TextField(help_text='sender, division or metering: who has to act')),
+                ('serial', models.TextField(blank=True)),
+                ('day', models.DateField(null=True)),
+                ('channel', models.SmallIntegerField(choices=[(0, 'Import'), (1, 'Export'), (2, 'Apparent Import'), (3, 'Apparent Export'), (4, 'Reactive Lag'), (5, 'Reactive Lead')], null=True)),
                 ('total_wh', models.BigIntegerField(null=True)),
                 ('reason', models.TextField()),
+                ('content', models.TextField(blank=True, help_text='the row as it came, cut to 2,000 characters; or empty')),
                 ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='metering.delivery')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Reading',
+            fields=[
+                ('pk', models.CompositePrimaryKey('meter_id', 'day', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('day', models.DateField()),
+                ('revision', models.SmallIntegerField(default=0)),
+                ('register_wh', models.BigIntegerField()),
+                ('demand_w', models.IntegerField()),
+                ('source', models.TextField(help_text='reader, final, initial, migration, billing profile')),
+                ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
             ],
         ),
         migrations.CreateModel(
@@ -197,24 +323,43 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name='Reading',
+            name='Feed',
             fields=[
-                ('pk', models.CompositePrimaryKey('meter_id', 'day', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('day', models.DateField()),
-                ('revision', models.SmallIntegerField(default=0)),
-                ('register_wh', models.BigIntegerField()),
-                ('demand_w', models.IntegerField()),
-                ('source', models.TextField(help_text='reader, final, initial, migration')),
+                ('pk', models.CompositePrimaryKey('meter_id', 'from_date', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('from_date', models.DateField()),
+                ('revision', models.SmallIntegerField(db_default=0)),
                 ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
+                ('sender', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.sender')),
             ],
-            options={
-                'indexes': [models.Index(condition=models.Q(('source', 'migration')), fields=['meter', 'day'], name='reading_brought')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('register_wh__gte', 0), ('demand_w__gte', 0)), name='reading_not_negative')],
-            },
+        ),
+        migrations.AddField(
+            model_name='delivery',
+            name='sender',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='metering.sender'),
+        ),
+        migrations.CreateModel(
+            name='UploadDone',
+            fields=[
+                ('upload', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, serialize=False, to='metering.upload')),
+                ('refusal', models.JSONField(help_text='what, where, the next step', null=True)),
+                ('done_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
         ),
         migrations.AddConstraint(
             model_name='meter',
             constraint=models.UniqueConstraint(fields=('serial',), name='meter_serial_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='meter',
+            constraint=models.CheckConstraint(condition=models.Q(('register_digits__range', (0, 12))), name='meter_register_digits'),
+        ),
+        migrations.AddIndex(
+            model_name='reading',
+            index=models.Index(condition=models.Q(('source', 'migration')), fields=['meter', 'day'], name='reading_brought'),
+        ),
+        migrations.AddConstraint(
+            model_name='reading',
+            constraint=models.CheckConstraint(condition=models.Q(('register_wh__gte', 0), ('demand_w__gte', 0)), name='reading_not_negative'),
         ),
         migrations.AddConstraint(
             model_name='readingcycle',
@@ -231,6 +376,15 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='installation',
             constraint=models.UniqueConstraint(fields=('connection', 'from_date', 'revision'), name='installation_dated_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='delivery',
+            constraint=models.CheckConstraint(condition=models.Q(('rows', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('accepted'), '+', models.F('repeated')), '+', models.F('superseding')), '+', models.F('quarantined')))), name='delivery_equation'),
+        ),
+        migrations.AddField(
+            model_name='uploaddone',
+            name='delivery',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.delivery'),
         ),
         migrations.RunSQL(AFTER),
     ]
