@@ -224,8 +224,9 @@ _GAP: dict[Language, str] = {
 _REAL = (
     "What is real: the daily kWh of the smart meters. They were measured in {households} homes of Bareilly and Mathura "
     "(CEEW, 2019-21, CC0) and moved to 2023-24; several connections share one home. What is synthetic: all people, "
-    "mobiles and addresses, the registers and demands laid over the real days, every other meter's use, the amounts of "
-    "the old bills, what was owed before, the flaws in the hand-over files, and who pays."
+    "mobiles and addresses, the registers and demands laid over the real days, how a day's energy is spread over its "
+    "half-hours (21 days have their real ones), every other meter's use, the amounts of the old "
+    "bills, what was owed before, the flaws in the hand-over files, and who pays."
 )
 
 
@@ -310,7 +311,7 @@ def _tell_next(made: Summary, today: dt.date, database: str) -> None:
             for each in made.examples[:1]
         ),
         *(
-            (f"meterdays show {each.meter} --month {each.month:%Y-%m}", "real days, and the gaps between them")
+            (f"meterdays show {each.meter} {each.month:%Y-%m}", "real days, and the gaps between them")
             for each in made.examples
             if each.known_days
         ),

@@ -1,4 +1,4 @@
-"""`khata meterdays show METER --day D | --month M`: the revision that counts."""
+"""`khata meterdays show METER DAY | MONTH`: the revision that counts, each half-hour with where it comes from."""
 
 import argparse
 import calendar
@@ -25,30 +25,29 @@ _WORDS = {
     "blocks": Label("आधे घण्टे, अन्त के समय से (Wh)", "Half-hours, by the time they end (Wh)"),
     "none": Label("कुछ दर्ज नहीं है", "nothing is stored"),
     "no_blocks": Label("आधे घण्टे ज्ञात नहीं हैं", "half-hours are not known"),
+    "not_measured": Label(
+        "E अनुमान, S बदला हुआ, D सुधारा हुआ; बाकी मीटर से", "E estimated, S substituted, D edited; the others measured"
+    ),
     "missing": Label("दिन जिनका कुल ज्ञात नहीं", "Days without a known total"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("meter", metavar="METER", help="the number on the meter's plate")
-    when = parser.add_mutually_exclusive_group(required=True)
-    when.add_argument("--day", type=_day, metavar="D", help="a day in India, like 2024-05-31")
-    when.add_argument("--month", type=_month, metavar="M", help="a month, like 2024-05")
+    parser.add_argument(
+        "when", type=_when, metavar="DAY|MONTH", help="a day in India, like 2024-05-31, or a month, like 2024-05"
+    )
     parser.add_argument("--lang", choices=LANGUAGES, default="hi")
 
 
-def _day(text: str) -> dt.date:
+def _when(text: str) -> tuple[dt.date, bool]:
+    """The day, or the first day of the month; and whether it is a month."""
+    month = text.count("-") == 1
     try:
-        return iso_date(text)
+        return iso_date(f"{text}-01" if month else text), month
     except FormatError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it like 2024-05-31") from None
-
-
-def _month(text: str) -> dt.date:
-    try:
-        return iso_date(f"{text}-01")
-    except FormatError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a month; write it like 2024-05") from None
+        said = f"{text!r} is neither a day nor a month; write it like 2024-05-31 or 2024-05"
+        raise argparse.ArgumentTypeError(said) from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,10 +55,12 @@ def run(args: argparse.Namespace) -> int:
         meter = meter_id(args.meter.strip())
     except UnknownMeterError as unknown:
         raise CommandError(str(unknown), "METER", "Give the number on the meter's plate") from None
-    if args.day:
+    args.day, of_month = args.when
+    if not of_month:
         found = one_day(meter, args.day)
         answer = _day_as_json(args, found) if args.json else _day_as_text(args, found)
     else:
+        args.month = args.day
         end = args.month + dt.timedelta(days=calendar.monthrange(args.month.year, args.month.month)[1])
         days = day_totals(meter, args.month, end)
         answer = _month_as_json(args, days, end) if args.json else _month_as_text(args, days, end)
@@ -70,7 +71,22 @@ def run(args: argparse.Namespace) -> int:
 def _day_as_json(args: argparse.Namespace, found: ShownBlocks | None) -> str:
     """A day that is not stored has the meter and the day alone, and `stored` says so."""
     answer = {"meter": args.meter, "day": args.day.isoformat(), "stored": found is not None}
-    return json.dumps({**answer, **(asdict(found) if found else {})}, default=str) + "\n"
+    if found:
+        dead = [n for n in range(1, 49) if found.off is not None and found.off >> (n - 1) & 1]
+        answer |= {**asdict(found), "origin": _ORIGINS[found.origin], "origins": _letters(found), "off": dead}
+    return json.dumps(answer, default=str) + "\n"
+
+
+_ORIGINS = {1: "actual", 2: "estimated", 3: "substituted", 4: "edited"}
+_LETTERS = {1: "A", 2: "E", 3: "S", 4: "D"}
+
+
+def _letters(found: ShownBlocks) -> str:
+    """A letter for each half-hour: A actual, E estimated, S substituted, D edited, - not known."""
+    if found.origins:
+        return found.origins
+    blocks = found.blocks_wh or [None] * 48
+    return "".join("-" if wh is None else _LETTERS[found.origin] for wh in blocks)
 
 
 def _month_as_json(args: argparse.Namespace, days: Sequence[ShownDay], end: dt.date) -> str:
@@ -107,11 +123,15 @@ def _day_as_text(args: argparse.Namespace, found: ShownBlocks | None) -> str:
     ]
     if found.blocks_wh is None:
         return "\n".join([*lines, _word("no_blocks", lang)]) + "\n"
+    letters = _letters(found)
+    marks = ["" if letter in "A-" else letter for letter in letters]
     cells = [
-        f"{n // 2:02d}:{n % 2 * 30:02d} {'–' if wh is None else wh:>6}" for n, wh in enumerate(found.blocks_wh, start=1)
+        f"{n // 2:02d}:{n % 2 * 30:02d} {'–' if wh is None else wh:>6}{marks[n - 1]:<1}"
+        for n, wh in enumerate(found.blocks_wh, start=1)
     ]
     table = ["   ".join(cells[at : at + _COLUMNS]) for at in range(0, len(cells), _COLUMNS)]
-    return "\n".join([*lines, _word("blocks", lang), *table]) + "\n"
+    said = [_word("not_measured", lang)] if set(letters) & set("ESD") else []
+    return "\n".join([*lines, _word("blocks", lang), *(row.rstrip() for row in table), *said]) + "\n"
 
 
 def _month_as_text(args: argparse.Namespace, days: Sequence[ShownDay], end: dt.date) -> str:

@@ -16,6 +16,7 @@ from khata.kernel.quantities import Int64
 from khata.ledger.operations import open_books
 from khata.metering.operations import NewDays, NewReadings, add_reading_cycle, take_days, take_readings
 from khata.rehearsal.desk import DeskPerson, Visitor, movers, staff_the_desk, visitors
+from khata.rehearsal.half_hours import half_hours, read_half_hours
 from khata.rehearsal.handover import latin_of, numbered
 from khata.rehearsal.history import amounts, billed_by_reading, billed_by_register
 from khata.rehearsal.households import (
@@ -51,6 +52,7 @@ POLICY = {
 _FIRST_BILLED = np.datetime64("2024-03-01")  # the old system billed what was used before
 MISSING_DAYS = "An urban household whose smart meter has missing days"
 _AT_ONCE = 250  # smart meters whose days are stored in one delivery
+HALF_HOURS_OF_DAYS = 50  # before today; of earlier days most have their total alone
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def _store_days(plan: Plan, series: list[Series], meters: Int64, today: dt.date,
     step = "real days, by smart meter"
     rng = _random(4)
     rows = np.flatnonzero(plan.smart)
-    laid = [lay_register(each, 0) for each in series]
+    laid, real = [lay_register(each, 0) for each in series], read_half_hours()
     stored = 0
     for first in range(0, len(rows), _AT_ONCE):
         say(step, first, len(rows))
@@ -245,14 +247,26 @@ def _store_days(plan: Plan, series: list[Series], meters: Int64, today: dt.date,
         counts = [len(series[position].day) for position in which]
         factor = np.repeat(plan.load_factor[chunk], counts)
         wh = np.concatenate([series[position].wh for position in which])
+        day = np.concatenate([series[position].day for position in which])
+        told = half_hours(
+            household=[series[position].household for position in which for _ in range(len(series[position].day))],
+            day=day,
+            day_wh=wh,
+            demand_w=demand_w(wh, factor * rng.integers(800, 1_200, len(factor)) // 1000),
+            since=np.datetime64(today) - HALF_HOURS_OF_DAYS,
+            real=real,
+            rng=rng,
+        )
         stored += take_days(
             days=NewDays(
                 meter=np.repeat(meters[chunk], counts),
-                day=np.concatenate([series[position].day for position in which]),
+                day=day,
                 total_wh=wh,
                 register_wh=np.concatenate([laid[position] for position in which])
                 + np.repeat(plan.start_wh[chunk], counts),
-                demand_w=demand_w(wh, factor * rng.integers(800, 1_200, len(factor)) // 1000),
+                demand_w=told.demand_w,
+                blocks_wh=told.blocks_wh,
+                off=told.off,
             ),
             sender="rehearsal",
             today=today,
