@@ -11,13 +11,15 @@ import hashlib
 import importlib.metadata
 import itertools
 import os
+import pickle
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 from django.conf import settings
@@ -29,6 +31,8 @@ from khata.site.database import server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VAR = REPOSITORY / "var" / "test"
+
+T = TypeVar("T")
 
 _token = secrets.token_hex(4)
 _numbers = itertools.count(1)
@@ -57,15 +61,41 @@ class Database:
 
 
 @contextmanager
-def fresh_database() -> Iterator[Database]:
+def fresh_database(copy_of: str = "") -> Iterator[Database]:
+    """A copy of the migrated template, or of a database of this run that nobody is connected to."""
     admin, template = _session()
     name = f"khata_test_{_token}_{next(_numbers)}"
-    _execute(admin, "create database {} template {} owner khata_owner strategy file_copy", name, template)
+    _execute(admin, "create database {} template {} owner khata_owner strategy file_copy", name, copy_of or template)
     try:
         with _django_on(name, connection.settings_dict["KHATA"]["role"]):
             yield Database(name)
     finally:
         _execute(admin, "drop database {} with (force)", name)
+
+
+def filled_once(name: str, fill: Callable[[], T]) -> tuple[str, T]:
+    """A database that the first worker of this test run fills for all of them, and what `fill` returned.
+
+    It is to be copied. It goes when the next run finds that nobody uses it.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or _token
+    VAR.mkdir(parents=True, exist_ok=True)
+    with (VAR / f"{name}.lock").open("a+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        held = lock.read()
+        if held:
+            of_run, database, made = pickle.loads(held)
+            if of_run == run:
+                return database, made
+        admin, template = _session()
+        database = f"khata_test_{_token}_{name}"
+        _execute(admin, "create database {} template {} owner khata_owner strategy file_copy", database, template)
+        with _django_on(database, connection.settings_dict["KHATA"]["role"]):
+            made = fill()
+        lock.truncate(0)
+        lock.write(pickle.dumps((run, database, made)))
+        return database, made
 
 
 @contextmanager

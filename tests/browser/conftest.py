@@ -1,4 +1,4 @@
-"""One Kanpur, one server and one Chromium for all tests of this folder that a worker runs."""
+"""One Kanpur for all tests of this folder; a copy of it, a server and a Chromium for each worker that runs some."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.kanpur import TODAY, WITHOUT, Kanpur, build_kanpur, chromium
 from tests.browser.places import people_it
-from tests.database import fresh_database
+from tests.database import filled_once, fresh_database
 from tests.pages import served
 
 
@@ -28,9 +28,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def kanpur(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kanpur]:
     outbox = tmp_path_factory.mktemp("telephone") / "messages.jsonl"
-    with pytest.MonkeyPatch.context() as environment, fresh_database() as database:
+    with pytest.MonkeyPatch.context() as environment:
         environment.setenv("KHATA_TODAY", str(TODAY))
-        made = build_kanpur()
+        name, made = filled_once("kanpur", build_kanpur)
+    with pytest.MonkeyPatch.context() as environment, fresh_database(copy_of=name) as database:
+        environment.setenv("KHATA_TODAY", str(TODAY))
         environment.setenv("KHATA_COMPANY", made.discom.code)
         with served(database, today=str(TODAY), outbox=outbox) as site:
             yield Kanpur(made, site=site, outbox=outbox, browser=browser)
