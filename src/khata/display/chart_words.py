@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from khata.display.bill_text import SlabView
 from khata.display.dates import day, day_month, month
 from khata.display.labels import Label, Language, heading
-from khata.display.money import grouped, kwh, rate, scaled
+from khata.display.money import RUPEE, grouped, kwh, rate, rupees, scaled
 from khata.kernel.days import year_before
 
 Table: TypeAlias = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
@@ -17,7 +17,9 @@ FEWEST_PAIRS = 20  # days known in both years, below which a comparison would mi
 
 WORDS: dict[str, Label] = {
     "days": Label("रोज़ की यूनिट", "Units a day"),
+    "days_rupees": Label("रोज़ का खर्च", "Cost a day"),
     "months": Label("महीने की यूनिट", "Units a month"),
+    "rupees": Label("रुपये", "Rupees"),
     "unit": Label("यूनिट", "unit"),
     "units": Label("यूनिट", "Units"),
     "day": Label("दिन", "Day"),
@@ -27,7 +29,13 @@ WORDS: dict[str, Label] = {
     "last_year": Label("पिछले साल", "Last year"),
     "measured": Label("मीटर से", "Measured"),
     "estimated": Label("अनुमानित", "Estimated"),
+    "forecast": Label("आगे का अंदाज़ा", "Forecast"),
     "hole": Label("रीडिंग नहीं आई", "No reading"),
+    "unpriced": Label("दाम अभी नहीं लगा", "Not priced yet"),
+    "off": Label("बिजली कटी", "Power cut"),
+    "off_title": Label("{hours} घंटे बिजली नहीं थी", "no power for {hours} hours"),
+    "off_column": Label("बिजली नहीं थी (घंटे)", "Without power (hours)"),
+    "off_days": Label("इन दिनों कुल {hours} घंटे बिजली नहीं थी।", "There was no power for {hours} hours in all."),
     "minus": Label("रीडिंग पीछे गई", "Reading went back"),
     "whole": Label("पूरा महीना", "Whole month"),
     "many_months": Label("{months} महीने का एक बिल", "One bill for {months} months"),
@@ -38,6 +46,7 @@ WORDS: dict[str, Label] = {
     "yesterday": Label("कल", "Yesterday"),
     "on_day": Label("{day} को", "On {day}"),
     "used": Label("{when} {units} बिजली खर्च हुई{sure}।", "{when} you used {units}{sure}."),
+    "spent": Label("{when} {units} की बिजली खर्च हुई{sure}।", "{when} you used {units} worth{sure}."),
     "average": Label("रोज़ का औसत {units} है{compared}।", "The daily average is {units}{compared}."),
     "less": Label(", पिछले साल के इन्हीं दिनों से {percent}% कम", ", {percent}% less than on the same days last year"),
     "more": Label(", पिछले साल के इन्हीं दिनों से {percent}% ज़्यादा", ", {percent}% more than on the same days last year"),
@@ -50,17 +59,24 @@ WORDS: dict[str, Label] = {
     "per_unit": Label("/यूनिट", "/unit"),
 }
 
-Quality: TypeAlias = Literal["measured", "estimated"]
+Quality: TypeAlias = Literal["measured", "estimated", "forecast"]
+Unit: TypeAlias = Literal["units", "rupees"]
 
 
 @dataclass(frozen=True)
 class DayBar:
-    """One day's use in Wh, None without a reading; and that of the same day last year, None where not known."""
+    """One day's use in Wh, None without a reading; and that of the same day last year, None where not known.
+
+    `off_half_hours`: how many of its half-hours had no supply. The paise are for a chart in rupees.
+    """
 
     day: dt.date
     wh: int | None
     quality: Quality
     last_year_wh: int | None
+    off_half_hours: int = 0
+    paise: int | None = None
+    last_year_paise: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +100,22 @@ def day_bars(used: Mapping[dt.date, int | None], *, end: dt.date, days: int) -> 
 
 def average_wh(days: Sequence[DayBar]) -> int | None:
     """Of the days known, to the nearest Wh; None where none is. The one average that pages and sentence say."""
-    known = [d.wh for d in days if d.wh is not None]
-    return nearest(sum(known), len(known)) if known else None
+    return _average(days, "units")
 
 
 def daily_table(days: Sequence[DayBar], *, language: Language) -> Table:
-    """What the daily chart shows, exactly: its heading and its rows, as plain text still to be escaped."""
-    header = tuple(word(w, language) for w in ("day", "units", "last_year", "how"))
-    rows = [(day(d.day, language), exact(d.wh), exact(d.last_year_wh), word(kind(d), language)) for d in days]
-    return header, rows
+    """What the daily chart shows, exactly: its heading and its rows, as plain text still to be escaped.
+
+    Rupees and hours without power have their columns where some day has them.
+    """
+    priced, cut = any(d.paise is not None for d in days), any(d.off_half_hours for d in days)
+    names = ["day", "units", *(["rupees"] if priced else []), "last_year", "how", *(["off_column"] if cut else [])]
+    rows = []
+    for d in days:
+        cost = [rupees(d.paise) if d.paise is not None else "–"] if priced else []
+        off = [hours_text(d.off_half_hours)] if cut else []
+        rows.append((day(d.day, language), exact(d.wh), *cost, exact(d.last_year_wh), word(kind(d), language), *off))
+    return tuple(word(name, language) for name in names), rows
 
 
 def month_table(months: Sequence[MonthBar], *, language: Language) -> Table:
@@ -102,25 +125,31 @@ def month_table(months: Sequence[MonthBar], *, language: Language) -> Table:
     return header, rows
 
 
-def daily_sentence(days: Sequence[DayBar], language: Language, *, today: dt.date | None = None) -> str:
+def daily_sentence(
+    days: Sequence[DayBar], language: Language, *, today: dt.date | None = None, unit: Unit = "units"
+) -> str:
     """What the days say in everyday words: the last known day, the average, and against last year.
 
     Last year is compared over the days known in both years, if these are at least 20. The last day is called
     yesterday if it is, and by its date where `today` is not given. Plain text, still to be escaped.
     """
-    known = [(d, d.wh) for d in days if d.wh is not None]
+    known = [(d, value) for d in days if (value := known_value(d, unit)) is not None]
     if not known:
         return word("nothing", language)
-    last, last_wh = known[-1]
+    last, last_value = known[-1]
     yesterday = today is not None and last.day == today - dt.timedelta(days=1)
     when = word("yesterday", language) if yesterday else word("on_day", language, day=day_month(last.day, language))
     sure = f" ({word('estimated', language).lower()})" if last.quality == "estimated" else ""
-    said = [
-        word("used", language, when=when, units=units(last_wh, language), sure=sure),
-        word("average", language, units=units(average_wh(days) or 0, language), compared=_compared(days, language)),
-        holes_sentence(len(days) - len(known), language),
+    used = "used" if unit == "units" else "spent"
+    average = said(_average(days, unit) or 0, unit, language)
+    off = sum(d.off_half_hours for d in days)
+    parts = [
+        word(used, language, when=when, units=said(last_value, unit, language), sure=sure),
+        word("average", language, units=average, compared=_compared(days, unit, language)),
+        holes_sentence(sum(d.wh is None for d in days), language),
+        word("off_days", language, hours=hours_text(off)) if off else "",
     ]
-    return " ".join(part for part in said if part)
+    return " ".join(part for part in parts if part)
 
 
 def units_text(wh: int) -> str:
@@ -128,6 +157,33 @@ def units_text(wh: int) -> str:
     if abs(wh) >= 99_950:
         return scaled(nearest(wh, 1000), places=0, least=0)
     return scaled(nearest(wh, 100), places=1, least=0)
+
+
+def short(value: int, unit: Unit) -> str:
+    """A number as a chart says it: units short, rupees whole from ₹10 on."""
+    if unit == "units":
+        return units_text(value)
+    return f"{'-' if value < 0 else ''}{RUPEE}{_short_rupees(abs(value))}"
+
+
+def said(value: int, unit: Unit, language: Language) -> str:
+    """`22.4 यूनिट`, `₹142`."""
+    return units(value, language) if unit == "units" else short(value, unit)
+
+
+def value_of(bar: DayBar, unit: Unit) -> int | None:
+    """In Wh or paise."""
+    return bar.wh if unit == "units" else bar.paise
+
+
+def known_value(bar: DayBar, unit: Unit) -> int | None:
+    """What the day came to; a forecast is not known."""
+    return None if bar.quality == "forecast" else value_of(bar, unit)
+
+
+def hours_text(half_hours: int) -> str:
+    """5 half-hours are `2.5`."""
+    return scaled(half_hours * 5, places=1, least=0)
 
 
 def slab_range(slab: SlabView, language: Language) -> str:
@@ -176,20 +232,23 @@ def month_title(bar: MonthBar, language: Language) -> str:
     return f"{month(bar.month, language)}: {units(bar.wh, language)}{more}"
 
 
-def day_title(bar: DayBar, language: Language) -> str:
-    """`6 जून: 22.4 यूनिट`, and what there is to say about it."""
+def day_title(bar: DayBar, language: Language, unit: Unit = "units") -> str:
+    """`6 जून: 22.4 यूनिट`, `6 जून: ₹142.35, 22.4 यूनिट`, and what there is to say about it."""
     said = word("hole", language) if bar.wh is None else units(bar.wh, language)
     if bar.wh is not None and kind(bar) != "measured":
         said += f" ({word(kind(bar), language)})"
+    if unit == "rupees" and bar.wh is not None:
+        said = f"{word('unpriced', language) if bar.paise is None else rupees(bar.paise)}, {said}"
+    if bar.off_half_hours:
+        said += f", {word('off_title', language, hours=hours_text(bar.off_half_hours))}"
     return f"{day_month(bar.day, language)}: {said}"
 
 
-def highest_sentence(days: Sequence[DayBar], best: int | None, language: Language) -> str:
+def highest_sentence(days: Sequence[DayBar], best: int | None, language: Language, unit: Unit = "units") -> str:
     if best is None:
         return ""
-    return word(
-        "highest", language, when=day_month(days[best].day, language), units=units(days[best].wh or 0, language)
-    )
+    highest = said(value_of(days[best], unit) or 0, unit, language)
+    return word("highest", language, when=day_month(days[best].day, language), units=highest)
 
 
 def holes_sentence(count: int, language: Language) -> str:
@@ -198,15 +257,27 @@ def holes_sentence(count: int, language: Language) -> str:
     return word("one_hole", language) if count == 1 else word("holes", language, days=str(count))
 
 
-def _compared(days: Sequence[DayBar], language: Language) -> str:
-    pairs = [(d.wh, d.last_year_wh) for d in days if d.wh is not None and d.last_year_wh is not None]
-    before = sum(last for _, last in pairs)
+def _average(days: Sequence[DayBar], unit: Unit) -> int | None:
+    known = [value for d in days if (value := known_value(d, unit)) is not None]
+    return nearest(sum(known), len(known)) if known else None
+
+
+def _compared(days: Sequence[DayBar], unit: Unit, language: Language) -> str:
+    before_now = [(d.last_year_wh if unit == "units" else d.last_year_paise, known_value(d, unit)) for d in days]
+    pairs = [(before, now) for before, now in before_now if before is not None and now is not None]
+    before = sum(last for last, _ in pairs)
     if len(pairs) < FEWEST_PAIRS or before <= 0:
         return ""
-    percent = nearest((sum(now for now, _ in pairs) - before) * 100, before)
+    percent = nearest((sum(now for _, now in pairs) - before) * 100, before)
     if percent == 0:
         return word("same", language)
     return word("less" if percent < 0 else "more", language, percent=grouped(abs(percent)))
+
+
+def _short_rupees(paise: int) -> str:
+    if paise < 1000 and paise % 100:
+        return scaled(paise, places=2, least=2)
+    return grouped(nearest(paise, 100))
 
 
 def index_of_highest(values: Sequence[int | None]) -> int | None:

@@ -19,6 +19,12 @@ def day(date: dt.date, language: Language) -> str:
 
 
 @_remembered
+def weekday_day(date: dt.date, language: Language) -> str:
+    """`शुक्रवार, 31 मई 2024`, `Friday, 31 May 2024`."""
+    return format_date(date, "EEEE, d MMMM y", locale=_LOCALES[language])
+
+
+@_remembered
 def month(date: dt.date, language: Language) -> str:
     """`मई 2024`, `May 2024`."""
     return format_date(date, "LLLL y", locale=_LOCALES[language])

@@ -34,7 +34,11 @@ from khata.display.charts import (
     sparkline,
     table_rows,
 )
+from khata.display.curve_chart import load_curve
+from khata.display.heat_chart import heat_map
 from khata.display.labels import LANGUAGES, Language
+from khata.display.tests.samples import BANDS, DAY, DEMANDS, TREND, WEEK_BEFORE, month
+from khata.display.trend_chart import demand_bars, trend_bars
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIRST = dt.date(2026, 5, 22)
@@ -58,6 +62,11 @@ MIXED[12] = replace(MIXED[12], wh=None)
 MIXED[13] = replace(MIXED[13], wh=0)
 MIXED[14] = replace(MIXED[14], wh=-2000)
 MIXED[20] = replace(MIXED[20], wh=31_250)
+# The same days in rupees: some priced, two with cuts, the last three still to come.
+PRICED = [replace(d, paise=d.wh and d.wh * 65 // 100, last_year_paise=12_000) for d in MIXED]
+PRICED[3:5] = [replace(d, off_half_hours=5 + 14 * i) for i, d in enumerate(PRICED[3:5])]
+PRICED[15] = replace(PRICED[15], paise=None)
+PRICED[27:] = [replace(d, quality="forecast") for d in PRICED[27:]]
 YEAR = [*months(612_337, 588_000, 470_000, 310_000, 196_000, 214_000, 238_000, 187_000, 205_000, 372_000, 566_000)]
 YEAR.append(MonthBar(dt.date(2026, 6, 1), 358_000, True))
 SLABS = (
@@ -91,6 +100,14 @@ def every_chart(language: Language) -> dict[str, str]:
         "no-spark": sparkline([], chart_id="no-spark", language=language, label=HOSTILE),
         "slabs": slab_fill(SLABS, chart_id="slabs", language=language),
         "no-slabs": slab_fill([], chart_id="no-slabs", language=language),
+        "rupees": daily_bars(PRICED, chart_id="rupees", language=language, unit="rupees"),
+        "curve": load_curve(
+            DAY, chart_id="curve", language=language, sanctioned_w=4000, bands=BANDS, compared=WEEK_BEFORE
+        ),
+        "heat": heat_map(month(9), chart_id="heat", language=language),
+        "trend": trend_bars(TREND, chart_id="trend", language=language),
+        "trend-rupees": trend_bars(TREND, chart_id="trend-rupees", language=language, unit="rupees"),
+        "demand": demand_bars(DEMANDS, chart_id="demand", language=language),
     }
 
 
@@ -225,6 +242,41 @@ def test_a_month_without_a_bill_is_a_hole_and_one_bill_for_two_months_says_so() 
     ]
     nothing = month_bars([replace(bar, wh=None) for bar in bars], chart_id="m", language="en")
     assert "<svg" not in nothing and "nothing to show yet" in nothing
+
+
+def test_days_in_rupees_are_as_high_as_their_cost_and_say_both() -> None:
+    markup = daily_bars(PRICED, chart_id="d", language="en", unit="rupees")
+    assert [e.text for e in with_class(markup, "chart-top")] == ["₹203"]
+    assert [e.text for e in with_class(markup, "chart-end") if e.get("x") == "-6"] == ["₹0", "₹80", "₹160", "₹240"]
+    titles = [str(e[0].text) for e in with_class(markup, "chart-slot")]
+    assert titles[20] == "11 June: ₹203.12, 31.3 units" and "Not priced yet" in titles[15]
+    holes = sum(d.paise is None for d in PRICED)
+    assert markup.count('fill="url(#d-hole)"') == holes == 2
+    assert daily_sentence(PRICED, "hi", unit="rupees").startswith("17 जून को ₹")
+    header, rows = daily_table(PRICED, language="en")
+    assert header == ("Day", "Units", "Rupees", "Last year", "How known", "Without power (hours)")
+    assert rows[20] == ("11 June 2026", "31.25", "₹203.12", "19.4", "Measured", "0") and rows[4][5] == "9.5"
+    few = [replace(MIXED[0], wh=1000, paise=450, last_year_wh=None)]
+    assert [e.text for e in with_class(daily_bars(few, chart_id="d", language="en", unit="rupees"), "chart-top")] == [
+        "₹4.50"
+    ]
+
+
+def test_a_forecast_is_hatched_and_never_counts_as_known() -> None:
+    markup = daily_bars(PRICED, chart_id="d", language="en")
+    assert markup.count('fill="url(#d-partial)"') == 3 and "Forecast" in markup
+    wild = [*day_bars([20_000, 10_000]), DayBar(FIRST + dt.timedelta(2), 90_000, "forecast", None)]
+    assert [e.text for e in with_class(daily_bars(wild, chart_id="d", language="en"), "chart-top")] == ["20"]
+    assert daily_sentence(wild, "en") == "On 23 May you used 10 units. The daily average is 15 units."
+
+
+def test_hours_without_power_are_marked_below_their_day_and_said() -> None:
+    markup = daily_bars(PRICED, chart_id="d", language="hi")
+    marks = [e.get("width") for e in with_class(markup, "chart-off")]
+    assert marks == ["10.41%", "39.58%"]
+    titles = [str(e[0].text) for e in with_class(markup, "chart-slot")]
+    assert titles[3].endswith("2.5 घंटे बिजली नहीं थी") and "बिजली नहीं" not in titles[5]
+    assert daily_sentence(PRICED, "hi").endswith("इन दिनों कुल 12 घंटे बिजली नहीं थी।")
 
 
 def test_each_day_stands_beside_the_same_day_a_year_before() -> None:
@@ -368,7 +420,9 @@ def test_the_sentence_owns_up_to_estimates_and_holes() -> None:
 def test_the_style_sheet_knows_every_class_and_old_browsers() -> None:
     css = (Path(charts.__file__).parent / "static/khata/charts.css").read_text()
     used = {c for _, _, markup in CASES for e in parsed(markup).iter() for c in e.get("class", "").split()}
-    only_names = {"chart-days", "chart-months", "chart-slabs"}  # for a page that wants to treat one kind differently
+    only_names = {
+        f"chart-{name}" for name in ("days", "months", "slabs", "curve", "heat", "trend")
+    }  # for a page that wants to treat one kind differently
     assert {c for c in used - only_names if not re.search(rf"\.{re.escape(c)}(?![\w-])", css)} == set()
     assert "@layer" not in css and "!important" not in css and not re.search(r"#[0-9a-fA-F]{3}", css)
     assert min(int(size) for size in re.findall(r"font-size: (\d+)px", css)) >= 11
