@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
 from khata.billing.models import Bill, BillPart, BillRun, OldBill, Unissued
-from khata.consumers.models import Connection
+from khata.consumers.models import Connection, Consumer
 from khata.consumers.queries import old_number_of
 from khata.discoms.models import Discom
 from khata.display.bill_text import BillView, LineView, ReadingView, SlabView, times
@@ -224,6 +224,47 @@ def months_used(*, connection_id: int, until: dt.date, months: int, entry: int |
     return [MonthUsed(month_start(month_number(each) - 1), *found.get(each, (None, 1, False))) for each in cycles]
 
 
+@dataclass(frozen=True)
+class MonthBilled(MonthUsed):
+    """With what the bill came to, and of our own bills the demand, the load it was held against, and what demand above
+    it cost (its own line, before duty)."""
+
+    paise: int | None = None
+    demand_w: int | None = None
+    load_w: int | None = None
+    excess_paise: int | None = None
+
+
+_MONTHS_BILLED = """
+    select b.cycle, b.energy_wh, b.months, b.old, b.paise, p.demand_w, p.load_w, p.excess_paise
+    from (select distinct on (cycle) cycle, energy_wh, greatest(1, (2 * days + 30) / 60) as months, old, paise, id
+          from (select cycle, energy_wh, period_end - period_start as days, false as old, revision,
+                    payable_paise as paise, id
+                from billing_bill where connection_id = %(connection)s and cycle between %(first)s and %(until)s
+                    and kind = 'regular'
+                union all
+                select month, units_wh, 30, true, 0, amount_paise, null
+                from billing_oldbill where connection_id = %(connection)s and month between %(first)s and %(until)s) e
+          order by cycle, old, revision desc) b
+    left join lateral (
+        select max(p.demand_w) as demand_w, (array_agg(p.load_w order by p.number desc))[1] as load_w,
+            sum(p.lines_paise[array_position(s.lines, 'excess')])::bigint as excess_paise
+        from billing_billpart p join tariffs_rateschedule s on s.id = p.schedule_id
+        where p.bill_id = b.id) p on true
+    order by b.cycle"""
+
+
+def months_billed(*, connection_id: int, until: dt.date, months: int) -> list[MonthBilled]:
+    """As `months_used`, with the money and the demand of each."""
+    newest = month_number(until)
+    cycles = [month_start(number) for number in range(newest - months + 1, newest + 1)]
+    with connection.cursor() as cursor:
+        cursor.execute(_MONTHS_BILLED, {"connection": connection_id, "first": cycles[0], "until": cycles[-1]})
+        found = {cycle: billed for cycle, *billed in cursor.fetchall()}
+    missing = (None, 1, False)
+    return [MonthBilled(month_start(month_number(each) - 1), *found.get(each, missing)) for each in cycles]
+
+
 def bars_of(months: Sequence[MonthUsed]) -> list[MonthBar]:
     """Months as a chart draws them, from the first that has a bill on."""
     billed = [at for at, month in enumerate(months) if month.energy_wh is not None]
@@ -287,7 +328,9 @@ def unissued_in(discom: Discom, cycle: dt.date) -> QuerySet[Unissued]:
 def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
     """All that a print of a bill shows; its lines are explained by rating its stored determinants again."""
     run = BillRun.objects.select_related("run", "division", "discom").get(run__part__id=bill.part_id)
-    connection = Connection.objects.select_related("consumer").get(id=bill.connection_id)
+    connection = Connection.objects.get(id=bill.connection_id)
+    # Whoever was let see a connection sees its bills, and not the person.
+    name = Consumer.objects.filter(id=connection.consumer_id).values_list("name", flat=True).first() or ""
     old = old_number_of(connection_id=connection.id, today=bill.bill_date)
     stored = rated_again(run, [bill.id])
     parts = list(BillPart.objects.select_related("terms").filter(bill=bill).order_by("number"))
@@ -298,7 +341,7 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
         account_number=connection.account_number,
         old_number=old.number if old else None,
         old_number_last_day=old.last_day if old else None,
-        name=connection.consumer.name,
+        name=name,
         mask_name=mask_name,
         discom=run.discom.name_hi if hindi else run.discom.name_en,
         division=run.division.name_hi if hindi else run.division.name_en,

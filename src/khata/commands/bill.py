@@ -1,4 +1,4 @@
-"""`khata bill run | release | show | replay | digest`."""
+"""`khata bill run | release | show | explain-change | replay | digest`."""
 
 import argparse
 import datetime as dt
@@ -14,6 +14,7 @@ from khata.billing.models import Bill, BillRun, Unissued
 from khata.billing.operations import PART_SIZE, WORKERS, BillingError, run_cycle
 from khata.billing.queries import bill_view, bills_of, digest, rated_again, unissued_in, unissued_of
 from khata.billing.release import make_released
+from khata.commands import bill_change
 from khata.commands.clock import business_date
 from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
@@ -27,7 +28,7 @@ from khata.jobs.operations import RunBusyError, RunDoesNotCloseError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run|release|show|replay|digest")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run|release|show|explain-change|replay|digest")
     run = verbs.add_parser("run", help="bill one month; a killed run goes on where it was")
     _of_cycle(run)
     run.add_argument("--division", help="only this division")
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--discom", help="with --cycle and no number: who got no bill and why")
     show.add_argument("--lang", choices=LANGUAGES, default="hi")
     show.add_argument("--json", action="store_true", help="money in paise, energy in Wh")
+    bill_change.add_arguments(
+        verbs.add_parser("explain-change", help="why a bill is higher or lower than another"), _month
+    )
     replay = verbs.add_parser("replay", help="rate stored bills again: the same paise?")
     replay.add_argument("number", nargs="?", help="account number, old number or bill number")
     replay.add_argument("--discom")
@@ -75,8 +79,15 @@ def _day(text: str) -> dt.date:
 
 
 def run(args: argparse.Namespace) -> int:
+    verbs = {
+        "run": _run,
+        "release": _release,
+        "show": _show,
+        "explain-change": _explain_change,
+        "replay": _replay,
+        "digest": _digest,
+    }
     try:
-        verbs = {"run": _run, "release": _release, "show": _show, "replay": _replay, "digest": _digest}
         return verbs[args.verb](args)
     except UnknownOfficeError as unknown:
         raise CommandError(str(unknown), f"bill {args.verb}", "Choose one of them") from None
@@ -225,6 +236,10 @@ def _as_json(bill: Bill, view: BillView, newer: tuple[dt.date, Unissued] | None)
         cycle, why = newer
         unissued = {"cycle": f"{cycle:%Y-%m}", "outcome": why.outcome, "reason": why.reason, "detail": why.detail}
     return {"bill": bill.number, "unissued": unissued, **asdict(view)}
+
+
+def _explain_change(args: argparse.Namespace) -> int:
+    return bill_change.run(args, lambda number: _bills(number, None, bill_change.VERB)[0][0])
 
 
 def _runs(discom: Discom, cycle: dt.date, verb: str) -> list[BillRun]:

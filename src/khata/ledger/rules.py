@@ -18,6 +18,8 @@ OWED = (CONSUMERS, LPSC, PREPAID)
 RECEIPT = "receipt"
 CLEARED = "suspense-cleared"
 PAYMENTS = (RECEIPT, CLEARED)
+# By which balances of a former system came over, or went back to it.
+OPENED = ("opening", "carried over", "handed back")
 
 # code: (English, Hindi, has subjects)
 HEADS = {
