@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import time
 
-MODULES = ("kernel", "runs", "meterdays", "paper", "counter", "numbers", "moving", "first_screen")
+MODULES = ("kernel", "runs", "meterdays", "intake", "paper", "counter", "numbers", "moving", "first_screen")
 
 
 def main() -> int:

@@ -22,8 +22,8 @@ from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.formats.meterdays import BLOCKS, Columns, batches
 from khata.jobs.bulk import copy_in, next_ids
+from khata.metering.intake import receive
 from khata.metering.models import Meter
-from khata.metering.operations import receive_days
 from khata.metering.queries import day_totals, one_day
 from tests.bench import town
 
@@ -84,7 +84,16 @@ def _month(serials: NDArray[np.bytes_], month: np.datetime64) -> Days:
 def _receive(month: Days) -> None:
     meters, days, used = month
     columns = Columns(np.arange(1, len(meters) + 1), meters, days, used)
-    receive_days(sha256=os.urandom(32).hex(), sender="bench", batches=batches(columns), today=dt.date(2024, 12, 31))
+    receive(
+        sender="bench",
+        sha256=os.urandom(32).hex(),
+        form="columns",
+        name="",
+        size=used.nbytes,
+        batches=batches(columns),
+        today=dt.date(2024, 12, 31),
+        history=True,
+    )
 
 
 def _parquet(month: Days, folder: Path) -> Path:
@@ -108,9 +117,9 @@ def _csv(month: Days, folder: Path) -> Path:
 
 def _load(file: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        assert main(["meterdays", "load", str(file), "--json"]) == 0
+        assert main(["deliveries", "load", str(file), "--history", "--json"]) == 0
     counts = json.loads(said.getvalue())
-    assert counts["stored"] == counts["received"] > 0
+    assert counts["accepted"] == counts["rows"] > 0
 
 
 def _raw_copy(month: Days, database: str) -> float:

@@ -12,9 +12,9 @@ from khata.billing.models import Bill, Unissued
 from khata.billing.operations import BillingError, OldBills, keep_old_bills
 from khata.billing.queries import MonthUsed, bars_of, months_used
 from khata.discoms.models import Discom
-from khata.formats.meterdays import read_csv
+from khata.formats.meterdays_csv import read_csv
 from khata.ledger.models import Entry, Posting
-from khata.metering.operations import receive_days
+from khata.metering.intake import receive
 from khata.notices.models import Message
 from khata.staff.evidence import usual_wh
 from tests.billing.orders import order_file
@@ -202,7 +202,16 @@ def test_a_month_before_one_that_was_billed_is_refused(database: Database) -> No
 
 
 def load_days(text: str) -> None:
-    receive_days(sha256=text, sender="test", batches=read_csv(io.BytesIO(text.encode())), today=day("2025-01-01"))
+    receive(
+        sender="test",
+        sha256=text,
+        form="csv",
+        name="",
+        size=len(text),
+        batches=read_csv(io.BytesIO(text.encode())),
+        today=day("2025-01-01"),
+        history=True,
+    )
 
 
 def daily(serial: str, first: str, kwh: list[str]) -> str:

@@ -15,14 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from khata.discoms.models import Discom
-from khata.formats.meterdays import BLOCKS, MeterDayBatch, read_csv
+from khata.formats.meterdays import BLOCKS, Batch
+from khata.formats.meterdays_csv import read_csv
 from khata.formats.text import FormatError
+from khata.metering.intake import Received, receive
 from khata.metering.models import Delivery, Meter, MeterDay, Quarantine
-from khata.metering.operations import NewDays, Received, receive_days, take_days
+from khata.metering.operations import NewDays, take_days
 from khata.metering.queries import one_day, quarantined
 from tests.database import Database
 
-TODAY = dt.date(2024, 6, 20)
+TODAY = dt.date(2024, 6, 10)
 MAY = "2024-05-01"
 FLAT = [100] * 48  # a day of 4.8 kWh
 UNKNOWN = None
@@ -44,15 +46,29 @@ def blocks(*rows: tuple[str, str, Sequence[int | None]]) -> bytes:
     return "\n".join([f"meter,day,{','.join(BLOCKS)}", *lines, ""]).encode()
 
 
-def deliver(file: bytes, *, today: dt.date = TODAY) -> Received:
-    return receive_days(
-        sha256=hashlib.sha256(file).hexdigest(), sender="test", batches=read_csv(io.BytesIO(file)), today=today
+def deliver(file: bytes, *, today: dt.date = TODAY, sender: str = "test", history: bool = False) -> Received:
+    return taken(read_csv(io.BytesIO(file)), file=file, today=today, sender=sender, history=history)
+
+
+def taken(
+    batches: Iterable[Batch], *, file: bytes, today: dt.date = TODAY, sender: str = "test", history: bool = False
+) -> Received:
+    return receive(
+        sender=sender,
+        sha256=hashlib.sha256(file).hexdigest(),
+        form="csv",
+        name="days.csv",
+        size=len(file),
+        batches=batches,
+        today=today,
+        history=history,
     )
 
 
-def counts(received: Received) -> tuple[int, int, int, int]:
-    delivery = received.delivery
-    return delivery.received, delivery.stored, delivery.repeated, delivery.quarantined
+def counts(received: Received) -> tuple[int, int, int, int, int]:
+    """rows = accepted + repeated + superseding + quarantined."""
+    of = received.delivery
+    return of.rows, of.accepted, of.repeated, of.superseding, of.quarantined
 
 
 def standing() -> dict[tuple[str, str], tuple[object, ...]]:
@@ -74,7 +90,7 @@ def partitions() -> int:
 def test_the_same_bytes_again_are_recognised(meters: list[Meter]) -> None:
     file = blocks(("M-1", MAY, FLAT), ("M-2", MAY, FLAT))
     first, again = deliver(file), deliver(file)
-    assert (first.before, counts(first)) == (False, (2, 2, 0, 0))
+    assert (first.before, counts(first)) == (False, (2, 2, 0, 0, 0))
     assert (again.before, again.delivery) == (True, first.delivery)
     assert Delivery.objects.count() == 1
     assert MeterDay.objects.count() == 2
@@ -82,58 +98,58 @@ def test_the_same_bytes_again_are_recognised(meters: list[Meter]) -> None:
 
 def test_the_same_values_in_another_file_are_repeats(meters: list[Meter]) -> None:
     deliver(blocks(("M-1", MAY, FLAT), ("M-2", MAY, FLAT)))
-    assert counts(deliver(blocks(("M-2", MAY, FLAT), ("M-1", MAY, FLAT)))) == (2, 0, 2, 0)
+    assert counts(deliver(blocks(("M-2", MAY, FLAT), ("M-1", MAY, FLAT)))) == (2, 0, 2, 0, 0)
     assert MeterDay.objects.count() == 2
 
 
 def test_a_corrected_value_adds_a_revision(meters: list[Meter]) -> None:
     deliver(blocks(("M-1", MAY, FLAT)))
     corrected = [*FLAT[:-1], 160]
-    assert counts(deliver(blocks(("M-1", MAY, corrected)))) == (1, 1, 0, 0)
+    assert counts(deliver(blocks(("M-1", MAY, corrected)))) == (1, 0, 0, 1, 0)
     assert [day.blocks_wh for day in MeterDay.objects.order_by("revision")] == [FLAT, corrected]
-    assert standing()["M-1", MAY] == (corrected, 4860, None, 320, 1)
+    assert standing()["M-1", MAY] == (corrected, 4860, None, 320, 48)
 
 
 def test_a_total_of_the_same_sum_does_not_replace_half_hours(meters: list[Meter]) -> None:
     deliver(blocks(("M-1", MAY, FLAT)))
-    assert counts(deliver(totals(("M-1", MAY, "4.8")))) == (1, 0, 1, 0)
-    assert standing()["M-1", MAY] == (FLAT, 4800, None, 200, 1)
+    assert counts(deliver(totals(("M-1", MAY, "4.8")))) == (1, 0, 1, 0, 0)
+    assert standing()["M-1", MAY] == (FLAT, 4800, None, 200, 48)
 
 
 def test_a_total_of_another_sum_takes_the_half_hours_away(meters: list[Meter]) -> None:
     deliver(blocks(("M-1", MAY, FLAT)))
-    assert counts(deliver(totals(("M-1", MAY, "5")))) == (1, 1, 0, 0)
-    assert standing()["M-1", MAY] == (None, 5000, None, None, 1)
+    assert counts(deliver(totals(("M-1", MAY, "5")))) == (1, 0, 0, 1, 0)
+    assert standing()["M-1", MAY] == (None, 5000, None, None, 0)
     assert MeterDay.objects.count() == 2
 
 
 def test_half_hours_complete_a_total(meters: list[Meter]) -> None:
     deliver(totals(("M-1", MAY, "4.8")))
-    assert counts(deliver(blocks(("M-1", MAY, FLAT)))) == (1, 1, 0, 0)
-    assert standing()["M-1", MAY] == (FLAT, 4800, None, 200, 1)
+    assert counts(deliver(blocks(("M-1", MAY, FLAT)))) == (1, 0, 0, 1, 0)
+    assert standing()["M-1", MAY] == (FLAT, 4800, None, 200, 48)
 
 
 def test_unknown_half_hours_leave_the_total_open(meters: list[Meter]) -> None:
     deliver(blocks(("M-1", MAY, [UNKNOWN, *FLAT[1:]])))
-    assert standing()["M-1", MAY] == ([UNKNOWN, *FLAT[1:]], None, None, 200, 2)
+    assert standing()["M-1", MAY] == ([UNKNOWN, *FLAT[1:]], None, None, 200, 47)
 
 
 def test_a_day_of_which_nothing_is_known_is_stored_as_such(meters: list[Meter]) -> None:
-    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN] * 48)))) == (1, 1, 0, 0)
-    assert standing()["M-1", MAY] == (None, None, None, None, 2)
+    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN] * 48)))) == (1, 1, 0, 0, 0)
+    assert standing()["M-1", MAY] == (None, None, None, None, 0)
 
 
 def test_what_a_delivery_leaves_unknown_stays_as_it_was(meters: list[Meter]) -> None:
     deliver(blocks(("M-1", MAY, FLAT)))
-    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN, *FLAT[1:]])))) == (1, 0, 1, 0)
-    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN, 300, *FLAT[2:]])))) == (1, 1, 0, 0)
-    assert standing()["M-1", MAY] == ([100, 300, *FLAT[2:]], 5000, None, 600, 1)
+    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN, *FLAT[1:]])))) == (1, 0, 1, 0, 0)
+    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN, 300, *FLAT[2:]])))) == (1, 0, 0, 1, 0)
+    assert standing()["M-1", MAY] == ([100, 300, *FLAT[2:]], 5000, None, 600, 48)
 
 
 def test_a_total_stays_beside_unknown_half_hours(meters: list[Meter]) -> None:
     deliver(totals(("M-1", MAY, "4.8")))
-    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN, *FLAT[1:]])))) == (1, 1, 0, 0)
-    assert standing()["M-1", MAY] == ([UNKNOWN, *FLAT[1:]], 4800, None, 200, 2)
+    assert counts(deliver(blocks(("M-1", MAY, [UNKNOWN, *FLAT[1:]])))) == (1, 0, 0, 1, 0)
+    assert standing()["M-1", MAY] == ([UNKNOWN, *FLAT[1:]], 4800, None, 200, 47)
 
 
 def test_a_correction_keeps_the_register_and_its_demand(meters: list[Meter]) -> None:
@@ -141,36 +157,36 @@ def test_a_correction_keeps_the_register_and_its_demand(meters: list[Meter]) -> 
     days = NewDays(np.array([meters[0].id]), np.array([MAY], "datetime64[D]"), column, column * 10, column // 2)
     take_days(days=days, sender="head-end", today=TODAY)
     deliver(blocks(("M-1", MAY, FLAT)))
-    assert standing()["M-1", MAY] == (FLAT, 4800, 40_000, 2_000, 1)
+    assert standing()["M-1", MAY] == (FLAT, 4800, 40_000, 2_000, 48)
 
 
 def test_rows_that_say_the_same_twice_are_stored_once(meters: list[Meter]) -> None:
     file = blocks(("M-1", MAY, FLAT), ("M-2", MAY, FLAT), ("M-1", MAY, FLAT), ("M-1", MAY, FLAT))
-    assert counts(deliver(file)) == (4, 2, 2, 0)
+    assert counts(deliver(file)) == (4, 2, 2, 0, 0)
 
 
 def test_of_rows_that_contradict_each_other_none_is_stored(meters: list[Meter]) -> None:
     received = deliver(totals(("M-1", MAY, "1"), ("M-2", MAY, "1"), ("M-1", MAY, "2"), ("M-1", MAY, "1")))
-    assert counts(received) == (4, 1, 0, 3)
+    assert counts(received) == (4, 1, 0, 0, 3)
     assert set(standing()) == {("M-2", MAY)}
     (failed,) = quarantined(received.delivery, first=2)
-    assert (failed.check, failed.count, failed.lines) == ("VAL-03", 3, [2, 4])
+    assert (failed.rule, failed.owner, failed.count, failed.lines) == ("VAL-03", "sender", 3, [2, 4])
 
 
 def test_what_fails_a_check_is_kept_in_quarantine(meters: list[Meter]) -> None:
     received = deliver(
         totals(
             ("M-9", MAY, "1"),
-            ("M-1", "2024-06-19", "1"),
-            ("M-1", "2024-06-20", "1"),
+            ("M-1", "2024-06-09", "1"),
+            ("M-1", "2024-06-10", "1"),
             ("M-1", "2999-01-01", "1"),
             ("M-1", "1999-12-31", "1"),
             ("M-1", MAY, "2147483.648"),
             ("M-1", "2024-05-02", "2147483.647"),
         )
     )
-    assert counts(received) == (7, 2, 0, 5)
-    failed = Quarantine.objects.order_by("line").values_list("line", "check_number", "serial", "total_wh")
+    assert counts(received) == (7, 2, 0, 0, 5)
+    failed = Quarantine.objects.order_by("line").values_list("line", "rule", "serial", "total_wh")
     assert list(failed) == [
         (2, "VAL-01", "M-9", 1000),
         (4, "VAL-02", "M-1", 1000),
@@ -183,8 +199,8 @@ def test_what_fails_a_check_is_kept_in_quarantine(meters: list[Meter]) -> None:
 def test_a_half_hour_beyond_all_measure_is_quarantined(meters: list[Meter]) -> None:
     largest = (2**31 - 1) // 48
     received = deliver(blocks(("M-1", MAY, [largest] * 48), ("M-2", MAY, [largest + 1] + [0] * 47)))
-    assert counts(received) == (2, 1, 0, 1)
-    assert standing()["M-1", MAY][1:] == (largest * 48, None, 2 * largest, 1)
+    assert counts(received) == (2, 1, 0, 0, 1)
+    assert standing()["M-1", MAY][1:] == (largest * 48, None, 2 * largest, 48)
 
 
 def test_months_are_made_only_for_what_is_stored(meters: list[Meter]) -> None:
@@ -202,22 +218,19 @@ def test_a_month_is_made_while_somebody_reads(meters: list[Meter], database: Dat
 
 
 def test_nothing_of_a_file_malformed_in_its_middle_is_stored(meters: list[Meter]) -> None:
-    days = [str(day) for day in np.datetime64("2009-01-01") + np.arange(5_000)]
-    rows = [(meter.serial, day, "1.5") for meter in meters for day in days] * 10  # several pieces of the reader
-    rows[100_000] = ("M-1", MAY, "-1")
-    with pytest.raises(FormatError, match="line 100002, column kwh"):
-        deliver(totals(*rows))
-    assert (Delivery.objects.count(), MeterDay.objects.count(), Quarantine.objects.count(), partitions()) == (
-        0,
-        0,
-        0,
-        0,
-    )
-    assert counts(deliver(totals(("M-1", MAY, "1")))) == (1, 1, 0, 0)
+    def malformed() -> Iterator[Batch]:
+        yield from read_csv(io.BytesIO(totals(("M-1", MAY, "1"), ("M-9", MAY, "1"))))
+        raise FormatError("the end mark is missing")
+
+    with pytest.raises(FormatError, match="the end mark is missing"):
+        taken(malformed(), file=b"")
+    assert (Delivery.objects.count(), MeterDay.objects.count(), Quarantine.objects.count()) == (0, 0, 0)
+    assert partitions() == 0
+    assert counts(deliver(totals(("M-1", MAY, "1")))) == (1, 1, 0, 0, 0)
 
 
 def test_an_empty_file_is_received(meters: list[Meter]) -> None:
-    assert counts(deliver(totals())) == (0, 0, 0, 0)
+    assert counts(deliver(totals())) == (0, 0, 0, 0, 0)
 
 
 def test_what_was_received_is_never_changed(meters: list[Meter], database: Database) -> None:
@@ -239,7 +252,7 @@ class Together:
     def __init__(self, parties: int) -> None:
         self.barrier = threading.Barrier(parties, timeout=60)
 
-    def batches(self, file: bytes) -> Iterator[MeterDayBatch]:
+    def batches(self, file: bytes) -> Iterator[Batch]:
         yield from read_csv(io.BytesIO(file))
         self.barrier.wait()
 
@@ -251,8 +264,7 @@ def side_by_side(files: Sequence[bytes]) -> list[Received]:
 
     def work(file: bytes) -> None:
         try:
-            sha256 = hashlib.sha256(file).hexdigest()
-            done.append(receive_days(sha256=sha256, sender="test", batches=together.batches(file), today=TODAY))
+            done.append(taken(together.batches(file), file=file))
         except BaseException as failure:
             failures.append(failure)
         finally:
@@ -285,7 +297,7 @@ def test_different_files_of_the_same_days_follow_each_other(meters: list[Meter],
     on_all_threads(database)
     files = [totals(("M-1", MAY, f"{kwh}"), ("M-2", MAY, "1")) for kwh in (1, 2, 3)]
     done = side_by_side(files)
-    assert sorted(received.delivery.stored for received in done) == [1, 1, 2]
+    assert sorted(received.delivery.accepted for received in done) == [0, 0, 2]
     assert sorted(day.revision for day in MeterDay.objects.filter(meter=meters[0])) == [0, 1, 2]
     last = max(done, key=lambda received: received.delivery.id).delivery
     found = one_day(meters[0].id, dt.date.fromisoformat(MAY))
@@ -338,13 +350,12 @@ def together(views: Iterable[View], name: str) -> dict[tuple[str, str], tuple[ob
         cells = TRUTH[meter, day]
         total = sum(cells) if len(some) == 48 or (meter, day) in with_total else None
         demand = 2 * max(cells[n] for n in some) if some else None
-        quality = 1 if total is not None and len(some) in (0, 48) else 2
-        answer[name + meter, day] = (only(some, cells) if some else None, total, None, demand, quality)
+        answer[name + meter, day] = (only(some, cells) if some else None, total, None, demand, len(some))
     return answer
 
 
 @given(deliveries=st.lists(views(), min_size=1, max_size=5), data=st.data())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_deliveries_of_one_truth_lead_to_the_same_days_in_any_order(
     meters: list[Meter], deliveries: list[View], data: st.DataObject
 ) -> None:

@@ -239,6 +239,8 @@ def _tell_made(made: Summary, today: dt.date) -> None:
             moved=grouped(len(made.moved.connection)), **numbers
         ),
         "{smart} smart meters: {meter_days} days, and {missing_days} missing between them".format(**numbers),
+        "the last {files} days in deliveries: rows {rows} = accepted {accepted} + repeated {repeated} + superseding "
+        "{superseding} + quarantined {quarantined}".format(**{k: grouped(v) for k, v in made.deliveries.items()}),
         "{readings} readings of the other meters since their last bill".format(**numbers),
         "{old_bills} bills of the old system, as history".format(**numbers),
         "",
@@ -315,6 +317,8 @@ def _tell_next(made: Summary, today: dt.date, database: str) -> None:
             for each in made.examples
             if each.known_days
         ),
+        ("deliveries list", "what a meter data company sent, and what became of it"),
+        (f"bill explain-change --discom {code} --cycle {cycle} --lang en", "what made a month's bills differ"),
         (f"bill show --discom {code} --cycle {cycle}", "who got no bill, and why"),
         (f"bill run --discom {code} --cycle {cycle}", "again: nothing changes"),
         (f"bill replay --discom {code} --cycle {cycle}", "every bill rated once more, to the paisa"),

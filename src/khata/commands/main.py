@@ -29,19 +29,22 @@ COMMANDS = {
     "bill": Command("khata.commands.bill", "run the bills of a cycle, show, replay or digest them"),
     "counter": Command("khata.commands.counter", "counters for cash: add one, set their limit, list them"),
     "database": Command("khata.commands.database", "make or renew the tables"),
+    "deliveries": Command("khata.commands.deliveries", "take files of meter data in, show what became of them"),
     "demo": Command("khata.commands.demo", "a small Kanpur: real consumption, bills, books"),
     "ledger": Command("khata.commands.ledger", "verify the books, and the sum of each head"),
-    "meterdays": Command("khata.commands.meterdays", "load meter days from a file, show what is stored"),
+    "meterdays": Command("khata.commands.meterdays", "show what is stored of a meter"),
     "migration": Command("khata.commands.migration", "move a company here from its old system, and back"),
     "notices": Command("khata.commands.notices", "send the messages that wait, show their registered texts"),
     "number": Command("khata.commands.number", "find the connection behind an account number, old or new"),
     "print": Command("khata.commands.print_bills", "the bills of a month as PDF files for a printer"),
+    "senders": Command("khata.commands.senders", "who may send meter data by the network, and whose days it owes"),
     "serve": Command("khata.commands.serve", "the pages, and the work behind them"),
     "staff": Command("khata.commands.staff", "people of the desk: add one, give or end a post"),
     "tariff": Command(
         "khata.commands.tariff", "price cases, explain a price, check and show the orders", database=False
     ),
     "test": Command("khata.commands.testing", "prove that everything works", database=False),
+    "usage": Command("khata.commands.usage", "what a connection used, day by day and by half-hours"),
     "work": Command("khata.commands.work", "send codes and messages, make released bills, until stopped"),
 }
 

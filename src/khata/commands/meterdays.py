@@ -1,12 +1,11 @@
-"""`khata meterdays load | show`: takes a file of meter days in, and shows what is stored of a meter."""
+"""`khata meterdays show`: what is stored of a meter."""
 
 import argparse
 
-from khata.commands import meterdays_load, meterdays_show
+from khata.commands import meterdays_show
 from khata.commands.main import CommandModule
 
 _ACTIONS: dict[str, tuple[CommandModule, str]] = {
-    "load": (meterdays_load, "take a file of meter days in, whole or not at all"),
     "show": (meterdays_show, "the half-hours of a meter's day, or its days of a month"),
 }
 

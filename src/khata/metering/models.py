@@ -137,6 +137,11 @@ class Sender(models.Model):
     token_hash = models.TextField(blank=True, db_default="", help_text="SHA-256 of the credential; empty: none")
     active = models.BooleanField(db_default=True)
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token_hash"], condition=~Q(token_hash=""), name="sender_credential_once"),
+        ]
+
 
 class Feed(models.Model):
     """Which sender owes a meter's days from a day on (none: nobody): a dated fact, never edited."""
@@ -228,6 +233,12 @@ class Upload(models.Model):
     name = models.TextField(blank=True)
     sha256 = models.TextField()
     size = models.BigIntegerField()
+    key = models.TextField(blank=True, help_text="by which the sender may send it again without a second effect")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["sender", "key"], condition=~Q(key=""), name="upload_key_once"),
+        ]
 
 
 class UploadDone(models.Model):

@@ -1,22 +1,31 @@
-"""Hangs meters, takes readings, receives meter days. Each operation is one transaction."""
+"""Hangs meters, takes readings and meter days of known meters. Each operation is one transaction."""
 
 import datetime as dt
 import hashlib
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 
+from khata.audit.operations import record
+from khata.consumers.models import Connection, Terms
 from khata.discoms.models import Discom
 from khata.formats import pgcopy
-from khata.formats.meterdays import MeterDayBatch
 from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Int64
-from khata.metering.models import Channel, Delivery, Origin, ReadingCycle, Sender
+from khata.metering.models import (
+    Channel,
+    Delivery,
+    Installation,
+    Meter,
+    MeterDay,
+    Origin,
+    Reading,
+    ReadingCycle,
+    Sender,
+)
+from khata.metering.rules import read_rules
 
 Days = npt.NDArray[np.datetime64]
 HALF_HOURS = 48
@@ -292,161 +301,207 @@ def make_months(days: Days) -> None:
             cursor.execute("select khata.make_meter_month(%s)", [month.astype("datetime64[D]").item()])
 
 
-# -- deliveries of unknown content: staged, judged in the database, then stored, repeated or quarantined ---------------
+# -- a meter change ----------------------------------------------------------------------------------------------------
 
-FIRST_DAY = dt.date(2000, 1, 1)
-MOST_TOTAL_WH = 2**31 - 1
-MOST_DEMAND_W = 2 * (MOST_TOTAL_WH // 48)  # so small that no 48 half-hours add up to more than a day can hold
 
-CHECKS = {
-    "VAL-01": "no meter of this number",
-    "VAL-02": "the day is not over",
-    "VAL-03": "another row of this delivery says something else of the same day",
-    "VAL-04": f"the day is before {FIRST_DAY}",
-    "VAL-05": "more energy than any meter measures",
-}
-
-_STAGE = """
-create temporary table stage (line int, serial text, day date, blocks_wh int4[], total_wh int8, demand_w int8)
-on commit drop"""
-
-# Of rows that contradict each other none is believed: the order of lines does not say which of them is right.
-_JUDGE = """
-create temporary table judged on commit drop as
-with many as (
-    select serial, day, min(line) as first_line, count(distinct row(total_wh, blocks_wh)) > 1 as differ
-    from stage where (serial, day) in (select serial, day from stage group by serial, day having count(*) > 1)
-    group by serial, day)
-select s.line, m.id as meter_id, s.day, coalesce(s.line > many.first_line, false) as again,
-    case when m.id is null then 'VAL-01'
-         when s.day >= %(today)s then 'VAL-02'
-         when s.day < %(first)s then 'VAL-04'
-         when s.total_wh > %(most_wh)s or s.demand_w > %(most_w)s then 'VAL-05'
-         when many.differ then 'VAL-03' end as failed
-from stage s
-left join metering_meter m on m.serial = s.serial
-left join many on many.serial = s.serial and many.day = s.day"""
-
-_QUARANTINE = """
-insert into metering_quarantine (delivery_id, line, rule, owner, serial, day, total_wh, reason, content)
-select %(delivery)s, line, j.failed, 'sender', s.serial, s.day, s.total_wh, %(checks)s::jsonb ->> j.failed, ''
-from judged j join stage s using (line) where j.failed is not null order by line"""
-
-# `k` is the revision that counts so far, `a` the half-hours after this delivery. What a delivery leaves unknown stays
-# as it was known, so that early, partial and complete deliveries lead to the same day in any order. A register stays,
-# with the demand that came with it; half-hours go when a new total without half-hours contradicts them.
-_STORE = """
-insert into metering_meterday (meter_id, day, revision, blocks_wh, total_wh, register_wh, demand_w, origin, known,
-    delivery)
-select j.meter_id, j.day, coalesce(k.revision + 1, 0), a.blocks_wh, t.total_wh, k.register_wh,
-    coalesce(case when k.register_wh is not null then k.demand_w end, case f.blocks_from
-        when 'new' then s.demand_w
-        when 'old' then k.demand_w
-        when 'both' then (select 2 * max(wh) from unnest(a.blocks_wh) wh) end),
-    1, coalesce((select count(wh) from unnest(a.blocks_wh) wh), 0),
-    %(delivery)s
-from judged j join stage s using (line)
-left join lateral (
-    select revision, blocks_wh, total_wh, register_wh, demand_w from metering_meterday
-    where meter_id = j.meter_id and day = j.day order by revision desc limit 1) k on true
-cross join lateral (select case
-    when s.blocks_wh is null and k.blocks_wh is not null and s.total_wh <> k.total_wh then 'none'
-    when s.blocks_wh is null then 'old'
-    when k.blocks_wh is null or array_position(s.blocks_wh, null) is null then 'new'
-    else 'both' end as blocks_from) f
-cross join lateral (select case f.blocks_from
-    when 'new' then s.blocks_wh
-    when 'old' then k.blocks_wh
-    when 'both' then (select array_agg(coalesce(new, old) order by n)
-                      from unnest(s.blocks_wh, k.blocks_wh) with ordinality as u(new, old, n)) end as blocks_wh) a
-cross join lateral (select coalesce(
-    s.total_wh,
-    case when array_position(a.blocks_wh, null) is null then (select sum(wh) from unnest(a.blocks_wh) wh) end,
-    k.total_wh) as total_wh) t
-where j.failed is null and not j.again
-    and (k.revision is null or t.total_wh is distinct from k.total_wh or a.blocks_wh is distinct from k.blocks_wh)
-order by j.meter_id, j.day"""
+class MeterChangeError(Exception):
+    """A change that cannot be right; the message says what, where and the next step."""
 
 
 @dataclass(frozen=True)
-class Received:
-    """What became of a delivery; `before`: the same bytes had been received already, and nothing was done."""
+class NewMeter:
+    """What hangs from the day of the change on. A number that the company has already is taken as it is."""
 
-    delivery: Delivery
-    before: bool
+    serial: str
+    smart: bool
+    initial_wh: int
+    factor: int
+    cycle: int | None  # id of the reading cycle of a meter that is not smart
 
 
 @transaction.atomic
-def receive_days(*, sha256: str, sender: str, batches: Iterable[MeterDayBatch], today: dt.date) -> Received:
-    """Store a delivery whole, or nothing of it. The same bytes again are recognised and change nothing.
+def change_meter(
+    *,
+    connection: Connection,
+    day: dt.date,
+    old_final_wh: int,
+    old_demand_w: int,
+    new: NewMeter,
+    today: dt.date,
+    now: dt.datetime,
+    actor: str,
+) -> Installation:
+    """Take a meter down and hang another, both registers read on the spot: they stood so when `day` began.
 
-    Deliveries are read side by side and stored one after the other, so each sees what those before it stored.
+    The final register must continue what the old meter showed before: not below it, and not above what the load can
+    have drawn since. Raises MeterChangeError, MeterTakenError.
     """
-    known = Delivery.objects.filter(sha256=sha256).last()
-    if known:
-        return Received(known, before=True)
+    hanging = _hanging(connection, day)
+    if hanging is None or hanging.meter is None:
+        raise MeterChangeError(f"No meter hangs there on {day}. Record the new meter as a first one.")
+    if day > today:
+        raise MeterChangeError(f"{day} has not come yet. Record the change when it is done.")
+    newest = Installation.objects.filter(connection=connection).order_by("-from_date").first()
+    if newest is None or newest.from_date >= day:
+        raise MeterChangeError(f"The meter of {hanging.from_date} on is recorded already. Choose a later day.")
+    _check_final(connection, hanging.meter, day, old_final_wh)
+    meter = _new_meter(connection, hanging.meter, new)
+    made = Installation.objects.create(
+        connection=connection, from_date=day, known_at=now, factor=new.factor, meter=meter, cycle_id=new.cycle
+    )
+    for of, register_wh, demand_w, source in (
+        (hanging.meter, old_final_wh, old_demand_w, "final"),
+        (meter, new.initial_wh, 0, "initial"),
+    ):
+        taken = Reading.objects.filter(meter=of, day=day).count()
+        Reading.objects.create(
+            meter=of, day=day, revision=taken, register_wh=register_wh, demand_w=demand_w, source=source
+        )
+    details = {"old": hanging.meter.pk, "new": meter.pk, "day": str(day)}
+    record(actor=actor, action="metering.change-meter", object=f"consumers:connection:{connection.pk}", details=details)
+    return made
+
+
+def _hanging(of: Connection, day: dt.date) -> Installation | None:
+    found = Installation.objects.filter(connection=of, from_date__lte=day).select_related("meter")
+    return found.order_by("-from_date", "-revision").first()
+
+
+def _check_final(of: Connection, meter: Meter, day: dt.date, final_wh: int) -> None:
+    """The final register against the last one known, from a meter day or a reading."""
+    measured = MeterDay.objects.filter(meter=meter, channel=Channel.IMPORT).exclude(origin=Origin.ESTIMATED)
+    if sent := measured.filter(day__gte=day).order_by("day").first():
+        raise MeterChangeError(f"Meter {meter.serial} has sent {sent.day}, after this change. Check the day.")
+    known = [
+        (date + dt.timedelta(days=1), wh or 0)
+        for date, wh in measured.filter(register_wh__isnull=False)
+        .order_by("-day", "-revision")
+        .values_list("day", "register_wh")[:1]
+    ]
+    read = Reading.objects.filter(meter=meter, day__lte=day).order_by("-day", "-revision")
+    known += list(read.values_list("day", "register_wh")[:1])
+    if not known:
+        return
+    since, last_wh = max(known)
+    if final_wh < last_wh:
+        raise MeterChangeError(
+            f"The final register {final_wh} Wh of meter {meter.serial} is below the {last_wh} Wh it showed on {since}. "
+            "Read it again; if it was misread then, correct that reading first."
+        )
+    days, rise = (day - since).days + 1, final_wh - last_wh
+    if rise > _most_a_day(of, meter, day) * days:
+        raise MeterChangeError(
+            f"The final register {final_wh} Wh of meter {meter.serial} is {rise} Wh above that of {since}, "
+            f"more than its load can draw in {days} days. Read it again, and check whose meter it is."
+        )
+
+
+def _most_a_day(of: Connection, meter: Meter, day: dt.date) -> int:
+    """Wh in a day: what the meter can measure, or so many times the sanctioned load as no check lets pass."""
+    rules = read_rules()
+    measures = rules.limit("VAL-05", "day_wh", day, meter.kind)
+    terms = Terms.objects.filter(connection=of, from_date__lte=day).order_by("-from_date", "-revision").first()
+    percent = rules.limit("VAL-16", "half_hour_percent", day, meter.kind)
+    return min(measures, terms.load_w * 24 * percent // 100) if terms else measures
+
+
+def _new_meter(of: Connection, old: Meter, new: NewMeter) -> Meter:
+    meter = Meter.objects.filter(serial=new.serial).first()
+    if meter is None:
+        return Meter.objects.create(serial=new.serial, discom_id=old.discom_id, smart=new.smart)
+    for hung in Installation.objects.filter(meter=meter).select_related("connection"):
+        last = Installation.objects.filter(connection=hung.connection).order_by("-from_date", "-revision").first()
+        if last is not None and last.meter_id == meter.pk and (hung.connection.live or hung.connection == of):
+            raise MeterTakenError(f"meter {new.serial} hangs on a live connection already")
+    if meter.discom_id != old.discom_id:
+        raise MeterTakenError(f"meter {new.serial} belongs to another company")
+    return meter
+
+
+# -- what is usual of each meter ---------------------------------------------------------------------------------------
+
+RECENT_DAYS, SILENT_DAYS, ENOUGH_DAYS = 35, 180, 7
+
+_MEASURES = """count(*) as days, max(day) filter (where total_wh > 0) as counted,
+    percentile_disc(0.5) within group (order by total_wh) as total_wh,
+    percentile_disc(0.5) within group (order by demand_w) as demand_w"""
+
+# Only what the index holds is read. The median demand stands for twice the usual peak: half-hours would cost a minute.
+_RECENT = f"""
+create temporary table usual_recent on commit drop as
+select meter_id, {_MEASURES} from (
+    select distinct on (meter_id, day) meter_id, day, total_wh, demand_w, origin from metering_meterday
+    where day >= %(today)s - %(recent)s and day < %(today)s and channel = 0
+    order by meter_id, day, revision desc) latest
+where origin = 1 and total_wh is not null group by meter_id"""
+
+# A meter that was silent is measured by its last days before that: so one notices if it comes back at another place.
+_SILENT = f"""
+create temporary table usual_silent on commit drop as
+select m.id as meter_id, b.* from metering_meter m left join usual_recent r on r.meter_id = m.id
+cross join lateral (
+    select {_MEASURES} from (
+        select day, total_wh, demand_w from (
+            select distinct on (day) day, total_wh, demand_w, origin from metering_meterday
+            where meter_id = m.id and day >= %(today)s - %(silent)s and day < %(today)s and channel = 0
+            order by day desc, revision desc) of_meter
+        where origin = 1 and total_wh is not null order by day desc limit %(recent)s) kept) b
+where coalesce(r.days, 0) < %(enough)s"""
+
+_HANGING = """
+create temporary table usual_hanging on commit drop as
+select i.meter_id, count(*) as hangs, max(t.load_w) as load_w, max(c.division_id) as division
+from consumers_connection c
+cross join lateral (
+    select meter_id from metering_installation i where i.connection_id = c.id and i.from_date <= %(today)s
+    order by from_date desc, revision desc limit 1) i
+left join lateral (
+    select load_w, ended from consumers_terms t where t.connection_id = c.id and t.from_date <= %(today)s
+    order by from_date desc, revision desc limit 1) t on true
+where c.live and i.meter_id is not null and t.ended is not true
+group by i.meter_id"""
+
+_USUAL = """
+insert into metering_usual (meter_id, made_on, days, total_wh, peak_wh, zero_days, load_w, hangs, division, sender)
+select s.meter_id, %(today)s, s.days,
+    case when s.days >= %(enough)s then s.total_wh else -1 end,
+    case when s.days >= %(enough)s then coalesce(s.demand_w / 2, -1) else -1 end,
+    case when s.days = 0 then 0 when s.counted is null then s.days else z.days end,
+    coalesce(h.load_w, -1), coalesce(h.hangs, 0), h.division, o.sender_id
+from (select * from usual_recent where days >= %(enough)s union all select * from usual_silent) s
+left join usual_hanging h on h.meter_id = s.meter_id
+left join (select distinct on (meter_id) meter_id, sender_id from metering_feed where from_date <= %(today)s
+           order by meter_id, from_date desc, revision desc) o on o.meter_id = s.meter_id
+cross join lateral (
+    select count(*) as days from (
+        select distinct on (day) total_wh, origin from metering_meterday d
+        where d.meter_id = s.meter_id and d.day > s.counted and d.day < %(today)s and channel = 0
+        order by day desc, revision desc) after
+    where origin = 1 and total_wh is not null) z"""
+
+
+@transaction.atomic
+def make_usual(*, today: dt.date) -> int:
+    """What is usual of each meter from the days before `today`, made anew; how many meters. For each night.
+
+    A meter counts with the measured days of its last 35 days; where they are fewer than 7, with its last 35 measured
+    days of half a year. The load is that of the terms in force.
+    """
+    values: dict[str, dt.date | int] = {
+        "today": today,
+        "recent": RECENT_DAYS,
+        "silent": SILENT_DAYS,
+        "enough": ENOUGH_DAYS,
+    }
     with connection.cursor() as cursor:
-        cursor.execute("set local work_mem = '256MB'")  # the rows of a month of meters are sorted once
-        cursor.execute(_STAGE)
-        received = sum(_stage(batch) for batch in batches)
-        cursor.execute("analyze stage (line, serial, day)")
-        cursor.execute(_JUDGE, {"today": today, "first": FIRST_DAY, "most_wh": MOST_TOTAL_WH, "most_w": MOST_DEMAND_W})
-        cursor.execute("analyze judged")
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended('metering.receive_days', 0))")
-        known = Delivery.objects.filter(sha256=sha256).last()
-        if known:
-            return Received(known, before=True)
-        return Received(_store(cursor, sha256, sender, received, today), before=False)
-
-
-def _store(cursor: CursorWrapper, sha256: str, sender: str, received: int, today: dt.date) -> Delivery:
-    cursor.execute("select day, count(*) from judged where failed is null group by day")
-    good = dict(cursor.fetchall())
-    # Only of what will be stored: a nonsense day must not leave a partition behind.
-    make_months(np.array(list(good), "datetime64[D]"))
-    quarantined = received - sum(good.values())
-    identity = int(next_ids("metering_delivery", 1)[0])
-    cursor.execute(
-        "select count(*) filter (where k.meter_id is null), count(*) from judged j left join lateral ("
-        "select meter_id from metering_meterday d where d.meter_id = j.meter_id and d.day = j.day and channel = 0"
-        " limit 1) k on true where j.failed is null and not j.again"
-    )
-    fresh = cursor.fetchone()[0]
-    cursor.execute(_STORE, {"delivery": identity})
-    stored = cursor.rowcount
-    delivery = Delivery.objects.create(
-        id=identity,
-        sha256=sha256,
-        sender=sender_coded(sender),
-        form="file",
-        size=0,
-        today=today,
-        rows=received,
-        accepted=fresh,
-        superseding=stored - fresh,
-        repeated=received - stored - quarantined,
-        quarantined=quarantined,
-    )
-    cursor.execute(_QUARANTINE, {"delivery": identity, "checks": json.dumps(CHECKS)})
-    return delivery
-
-
-def _stage(batch: MeterDayBatch) -> int:
-    count = len(batch)
-    blocks, known = batch.blocks, batch.known
-    if blocks is None or known is None:
-        blocks, known = np.zeros((count, 48), np.int32), np.zeros((count, 48), np.bool_)
-    measured = known.any(axis=1)
-    # A half-hour of n Wh was drawn at 2n W on average: the demand that a 30-minute register would have recorded.
-    demand = 2 * np.where(known, blocks, 0).max(axis=1, initial=0).astype(np.int64)
-    return copy_in(
-        "stage",
-        {
-            "line": pgcopy.int4(batch.lines),
-            "serial": pgcopy.text(batch.serials),
-            "day": pgcopy.date(batch.days),
-            "blocks_wh": pgcopy.int4_array(blocks, element_null=~known, null=~measured),
-            "total_wh": pgcopy.int8(batch.total_wh, null=~batch.total_known),
-            "demand_w": pgcopy.int8(demand, null=~measured),
-        },
-    )
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended('metering.make_usual', 0))")
+        cursor.execute("set local work_mem = '128MB'")
+        for table, statement in (("recent", _RECENT), ("silent", _SILENT), ("hanging", _HANGING)):
+            cursor.execute(statement, values)
+            cursor.execute(f"analyze usual_{table}")
+        cursor.execute("delete from metering_usual")
+        cursor.execute(_USUAL, values)
+        made = int(cursor.rowcount)
+        for table in ("recent", "silent", "hanging"):
+            cursor.execute(f"drop table usual_{table}")
+    return made

@@ -1,6 +1,8 @@
 """Reads for bills, in columns: dates are day numbers (days since 1970-01-01), NULL is -1. And a meter's days."""
 
 import datetime as dt
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +10,7 @@ from django.db import connection
 
 from khata.jobs.bulk import integers, last_of_day
 from khata.kernel.quantities import Int64
-from khata.metering.models import Delivery, Meter
+from khata.metering.models import Delivery, Meter, Origin
 
 UNKNOWN = -1
 
@@ -84,12 +86,19 @@ class Days:
 
 
 def days(meters: Int64, start: dt.date, end: dt.date) -> Days:
-    """Meter days of [start, end), read from the covering index; no half-hour is touched."""
+    """Meter days of [start, end), read from the covering index; no half-hour is touched.
+
+    An estimate without a register is left out, as if the day had not come: only between two registers is the energy
+    of estimated days known, and a bill may stand on it (docs/adr/0022).
+    """
     query = """
-        select meter_id, (day - date '1970-01-01')::bigint, total_wh::bigint, register_wh, demand_w::bigint
+        select meter_id, (day - date '1970-01-01')::bigint, total_wh::bigint, register_wh, demand_w::bigint,
+            origin::bigint
         from metering_meterday where meter_id = any(%s) and day >= %s and day < %s and channel = 0
         order by meter_id, day, revision"""
-    return Days(*last_of_day(integers(query, (meters.tolist(), start, end), 5, null=UNKNOWN)))
+    *found, origin = last_of_day(integers(query, (meters.tolist(), start, end), 6, null=UNKNOWN))
+    guessed = (origin == Origin.ESTIMATED) & (found[3] == UNKNOWN)
+    return Days(*((column[~guessed] for column in found) if guessed.any() else found))
 
 
 # -- to show -----------------------------------------------------------------------------------------------------------
@@ -175,6 +184,16 @@ def days_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[SeenDay
         return [SeenDay(*row) for row in cursor.fetchall()]
 
 
+def days_of_periods(*, connection_id: int, periods: Sequence[tuple[dt.date, dt.date]]) -> list[SeenDay]:
+    """As `days_of`, of several half-open periods that do not overlap, by one question to the database."""
+    query = """
+        select d.* from unnest(%s::date[], %s::date[]) p (first, until), khata.meter_days(%s, p.first, p.until) d
+        order by d.day"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [[start for start, _ in periods], [end for _, end in periods], connection_id])
+        return [SeenDay(*row) for row in cursor.fetchall()]
+
+
 @dataclass(frozen=True)
 class SeenHalfHours(SeenDay):
     """With the half-hours of the day, in the order of the clock; `blocks_wh` None where they are not known at all."""
@@ -196,11 +215,51 @@ def half_hours_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[S
         return [SeenHalfHours(*row) for row in cursor.fetchall()]
 
 
+def unfenced_half_hours_of(*, connection_id: int, start: dt.date, end: dt.date) -> list[SeenHalfHours]:
+    """As `half_hours_of`, for commands of operators, whose role is behind no fence and may not use the web's door."""
+    query = """
+        select d.day, d.total_wh, d.register_wh, d.demand_w, d.origin, d.known, d.blocks_wh, d.origins, d.off, d.rule,
+            v.received_at
+        from (select s.meter_id, s.from_date, lead(s.from_date) over (order by s.from_date) as until
+              from (select distinct on (from_date) meter_id, from_date from metering_installation
+                    where connection_id = %(connection)s order by from_date, revision desc) s) h
+        cross join lateral (
+            select distinct on (m.day) m.* from metering_meterday m
+            where m.meter_id = h.meter_id and m.channel = 0 and m.day >= greatest(h.from_date, %(start)s)
+                and m.day < least(coalesce(h.until, %(end)s), %(end)s)
+            order by m.day, m.revision desc) d
+        left join metering_delivery v on v.id = d.delivery
+        order by d.day"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"connection": connection_id, "start": start, "end": end})
+        return [SeenHalfHours(*row) for row in cursor.fetchall()]
+
+
+# -- deliveries --------------------------------------------------------------------------------------------------------
+
+
+class UnknownDeliveryError(LookupError):
+    """No delivery has this number."""
+
+
+def deliveries(*, limit: int) -> list[Delivery]:
+    """The last ones, newest first, each with its sender."""
+    return list(Delivery.objects.select_related("sender").order_by("-id")[:limit])
+
+
+def delivery(number: int) -> Delivery:
+    found = Delivery.objects.select_related("sender").filter(id=number).first()
+    if found is None:
+        raise UnknownDeliveryError(f"no delivery has the number {number}")
+    return found
+
+
 @dataclass(frozen=True)
 class Failed:
-    """The rows of a delivery that did not pass one check, and the lines of the first of them."""
+    """The rows of a delivery that did not pass one check for one owner, and the lines of the first of them."""
 
-    check: str
+    rule: str
+    owner: str  # sender, division or metering
     reason: str
     count: int
     lines: list[int]
@@ -208,8 +267,46 @@ class Failed:
 
 def quarantined(delivery: Delivery, *, first: int) -> list[Failed]:
     query = """
-        select rule, min(reason), count(*), (array_agg(line order by line))[:%s]
-        from metering_quarantine where delivery_id = %s group by rule order by rule"""
+        select rule, owner, min(reason), count(*), (array_agg(line order by line))[:%s]
+        from metering_quarantine where delivery_id = %s group by rule, owner order by rule, owner"""
     with connection.cursor() as cursor:
         cursor.execute(query, [first, delivery.id])
         return [Failed(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A meter day that was stored although a check noted something of it."""
+
+    serial: str
+    day: dt.date
+    channel: int
+    revision: int
+    evidence: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What one check noted in a delivery, and the first of its meter days."""
+
+    rule: str
+    count: int
+    examples: list[Example]
+
+
+def findings_of(delivery: Delivery, *, first: int) -> list[Noted]:
+    query = """
+        select f.rule, f.many, m.serial, f.day, f.channel, f.revision, f.evidence
+        from (select *, count(*) over (partition by rule) as many,
+                  row_number() over (partition by rule order by meter_id, day, channel, revision) as place
+              from metering_finding where delivery_id = %s) f
+        join metering_meter m on m.id = f.meter_id where f.place <= %s order by f.rule, f.place"""
+    noted: dict[str, Noted] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(query, [delivery.id, max(first, 1)])
+        for rule, many, serial, day, channel, revision, evidence in cursor.fetchall():
+            given = json.loads(evidence) if isinstance(evidence, str) else evidence
+            noted.setdefault(rule, Noted(rule, many, [])).examples.append(
+                Example(serial, day, channel, revision, given)
+            )
+    return list(noted.values())

@@ -14,19 +14,12 @@ from khata.discoms.operations import install_companies
 from khata.discoms.queries import divisions
 from khata.kernel.quantities import Int64
 from khata.ledger.operations import open_books
-from khata.metering.operations import NewDays, NewReadings, add_reading_cycle, take_days, take_readings
+from khata.metering.operations import NewReadings, add_reading_cycle, take_readings
 from khata.rehearsal.desk import DeskPerson, Visitor, movers, staff_the_desk, visitors
-from khata.rehearsal.half_hours import half_hours, read_half_hours
 from khata.rehearsal.handover import latin_of, numbered
 from khata.rehearsal.history import amounts, billed_by_reading, billed_by_register
-from khata.rehearsal.households import (
-    Series,
-    between,
-    demand_w,
-    lay_register,
-    offered,
-    read_households,
-)
+from khata.rehearsal.households import Series, between, offered, read_households
+from khata.rehearsal.meter_data import send_days
 from khata.rehearsal.months import Payers, RunMade, Say, bill_month
 from khata.rehearsal.moving import Moved, move
 from khata.rehearsal.people import people
@@ -51,8 +44,6 @@ POLICY = {
 }
 _FIRST_BILLED = np.datetime64("2024-03-01")  # the old system billed what was used before
 MISSING_DAYS = "An urban household whose smart meter has missing days"
-_AT_ONCE = 250  # smart meters whose days are stored in one delivery
-HALF_HOURS_OF_DAYS = 50  # before today; of earlier days most have their total alone
 
 
 @dataclass(frozen=True)
@@ -80,6 +71,7 @@ class Summary:
     smart: int
     households: int
     meter_days: int
+    deliveries: dict[str, int]
     missing_days: int
     readings: int
     old_bills: int
@@ -134,7 +126,7 @@ def build(*, accounts: int, today: dt.date, tariffs: Path, handover: Path, say: 
     plain = np.cumsum(~plan.smart) - 1  # where a connection that somebody reads stands in the rounds
     found = found.of(plain[moved.row[~plan.smart[moved.row]]])
     plan = part(plan, moved.row)
-    meter_days = _store_days(plan, series, moved.meter, today, say)
+    sent = send_days(plan, series, moved.meter, since=CUT_OVER, today=today, rng=_random(4), say=say)
     readings = _store_readings(plan, moved.meter, found, say)
     old_bills = _old_bills(discom, plan, series, moved.connection, found, tariffs, say)
     office = np.array([office.id for office in offices])[town.folk.division[moved.row]]
@@ -152,7 +144,8 @@ def build(*, accounts: int, today: dt.date, tariffs: Path, handover: Path, say: 
         prepaid=int(plan.prepaid.sum()),
         smart=int(plan.smart.sum()),
         households=len({each.household for each in of_smart}),
-        meter_days=meter_days,
+        meter_days=sent.days,
+        deliveries=sent.deliveries,
         missing_days=sum(int((each.day[-1] - each.day[0]).astype(int)) + 1 - len(each.day) for each in of_smart),
         readings=readings,
         old_bills=old_bills,
@@ -232,47 +225,6 @@ def _town(
 
 
 # -- what the meters showed ----------------------------------------------------------------------------------------
-
-
-def _store_days(plan: Plan, series: list[Series], meters: Int64, today: dt.date, say: Say) -> int:
-    step = "real days, by smart meter"
-    rng = _random(4)
-    rows = np.flatnonzero(plan.smart)
-    laid, real = [lay_register(each, 0) for each in series], read_half_hours()
-    stored = 0
-    for first in range(0, len(rows), _AT_ONCE):
-        say(step, first, len(rows))
-        chunk = rows[first : first + _AT_ONCE]
-        which = plan.series[chunk].tolist()
-        counts = [len(series[position].day) for position in which]
-        factor = np.repeat(plan.load_factor[chunk], counts)
-        wh = np.concatenate([series[position].wh for position in which])
-        day = np.concatenate([series[position].day for position in which])
-        told = half_hours(
-            household=[series[position].household for position in which for _ in range(len(series[position].day))],
-            day=day,
-            day_wh=wh,
-            demand_w=demand_w(wh, factor * rng.integers(800, 1_200, len(factor)) // 1000),
-            since=np.datetime64(today) - HALF_HOURS_OF_DAYS,
-            real=real,
-            rng=rng,
-        )
-        stored += take_days(
-            days=NewDays(
-                meter=np.repeat(meters[chunk], counts),
-                day=day,
-                total_wh=wh,
-                register_wh=np.concatenate([laid[position] for position in which])
-                + np.repeat(plan.start_wh[chunk], counts),
-                demand_w=told.demand_w,
-                blocks_wh=told.blocks_wh,
-                off=told.off,
-            ),
-            sender="rehearsal",
-            today=today,
-        )
-    say(step, len(rows), len(rows))
-    return stored
 
 
 def _rounds(plan: Plan, end: np.datetime64) -> Rounds:

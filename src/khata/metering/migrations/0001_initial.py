@@ -53,6 +53,8 @@ call khata.fence('metering_upload');
 call khata.fence('metering_uploaddone');
 -- Derived from what is stored, and made anew each night.
 grant update, delete on metering_usual to khata_run;
+-- A credential is renewed and a sender closed in place; its deliveries keep pointing at it.
+grant update (name, token_hash, active) on metering_sender to khata_run;
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
 -- A wave brings the meters of a whole company at once.
 call khata.refers('metering_meter', 'discom_id', 'discoms_discom');
@@ -74,7 +76,7 @@ returns table (meter bigint, low date, high date) language plpgsql stable securi
 begin
     if not exists (
         select from consumers_connection c where c.id = meters_seen.connection and c.live
-        and (c.consumer_id = khata.scope('consumer')
+        and (c.consumer_id = khata.scope('consumer') or c.id = khata.scope('connection')
              or c.division_id between khata.scope('office_from') and khata.scope('office_to'))
     ) then
         return;
@@ -153,6 +155,69 @@ begin
 end $$;
 revoke execute on function khata.make_meter_month(date) from public;
 grant execute on function khata.make_meter_month(date) to khata_run;
+
+-- The doors for who sends meter data by the network: no scope, but the hash of a credential as proof. The web keeps the
+-- file and notes it here; what is in it only a worker stores.
+create function khata.sender_with(credential text) returns table (id bigint, code text)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select s.id, s.code from metering_sender s
+    where s.token_hash = sender_with.credential and s.active and sender_with.credential <> ''
+$$;
+
+-- The same key, or the same bytes with nothing left to judge again, are the upload that is there already.
+create function khata.note_upload(credential text, upload uuid, said_form text, said_name text, hash text, bytes bigint,
+    idempotency text)
+returns table (noted uuid, made boolean, differs boolean) language plpgsql security definer set search_path = public, pg_temp as $$
+declare whose bigint; found_upload metering_upload;
+begin
+    select w.id into whose from khata.sender_with(note_upload.credential) w;
+    if whose is null then
+        raise exception using errcode = '42501', message = 'no sender has this credential';
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('khata.note_upload', whose));
+    select u.* into found_upload from metering_upload u
+    where u.sender_id = whose and u.key = note_upload.idempotency and note_upload.idempotency <> '';
+    if found then
+        return query select found_upload.id, false, (found_upload.sha256, found_upload.form) <> (note_upload.hash, note_upload.said_form);
+        return;
+    end if;
+    select u.* into found_upload from metering_upload u
+    left join metering_uploaddone d on d.upload_id = u.id left join metering_delivery v on v.id = d.delivery_id
+    where u.sender_id = whose and u.sha256 = note_upload.hash and u.form = note_upload.said_form
+        and (d.upload_id is null or v.quarantined = 0)
+    order by u.received_at desc limit 1;
+    if found then
+        return query select found_upload.id, false, false;
+        return;
+    end if;
+    insert into metering_upload (id, sender_id, received_at, form, name, sha256, size, key)
+    values (note_upload.upload, whose, clock_timestamp(), note_upload.said_form, note_upload.said_name, note_upload.hash,
+        note_upload.bytes, note_upload.idempotency);
+    return query select note_upload.upload, true, false;
+end $$;
+
+-- What became of an upload of one's own; `before`: its bytes had been received in an earlier delivery.
+create function khata.upload_seen(credential text, upload uuid)
+returns table (received_at timestamptz, form text, name text, sha256 text, size bigint, done_at timestamptz, refusal jsonb,
+    delivery bigint, before boolean, rows int, accepted int, repeated int, superseding int, quarantined int,
+    failed jsonb, noted jsonb)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select u.received_at, u.form, u.name, u.sha256, u.size, d.done_at, d.refusal, v.id, v.received_at < u.received_at,
+        v.rows, v.accepted, v.repeated, v.superseding, v.quarantined,
+        (select coalesce(jsonb_agg(to_jsonb(f) order by f.rule, f.owner), '[]') from (
+            select q.rule, q.owner, min(q.reason) as reason, count(*) as count,
+                (array_agg(q.line order by q.line))[:5] as lines
+            from metering_quarantine q where q.delivery_id = v.id group by q.rule, q.owner) f),
+        (select coalesce(jsonb_agg(to_jsonb(n) order by n.rule), '[]') from (
+            select x.rule, count(*) as count from metering_finding x where x.delivery_id = v.id group by x.rule) n)
+    from metering_upload u join khata.sender_with(upload_seen.credential) w on w.id = u.sender_id
+    left join metering_uploaddone d on d.upload_id = u.id left join metering_delivery v on v.id = d.delivery_id
+    where u.id = upload_seen.upload
+$$;
+revoke execute on function khata.sender_with(text) from public;
+revoke execute on function khata.note_upload(text, uuid, text, text, text, bigint, text) from public;
+revoke execute on function khata.upload_seen(text, uuid) from public;
+grant execute on function khata.sender_with, khata.note_upload, khata.upload_seen to khata_app, khata_run;
 """
 
 
@@ -214,6 +279,7 @@ class Migration(migrations.Migration):
                 ('name', models.TextField(blank=True)),
                 ('sha256', models.TextField()),
                 ('size', models.BigIntegerField()),
+                ('key', models.TextField(blank=True, help_text='by which the sender may send it again without a second effect')),
                 ('sender', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='metering.sender')),
             ],
         ),
@@ -385,6 +451,14 @@ class Migration(migrations.Migration):
             model_name='uploaddone',
             name='delivery',
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='metering.delivery'),
+        ),
+        migrations.AddConstraint(
+            model_name='sender',
+            constraint=models.UniqueConstraint(condition=models.Q(('token_hash', ''), _negated=True), fields=('token_hash',), name='sender_credential_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='upload',
+            constraint=models.UniqueConstraint(condition=models.Q(('key', ''), _negated=True), fields=('sender', 'key'), name='upload_key_once'),
         ),
         migrations.RunSQL(AFTER),
     ]

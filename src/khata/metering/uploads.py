@@ -1,0 +1,140 @@
+"""Deliveries that come in by the network: noted by the web, with a credential as proof, and stored by a worker."""
+
+import datetime as dt
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, transaction
+
+from khata.formats.container import open_delivery
+from khata.formats.text import FormatError
+from khata.metering.intake import receive
+from khata.metering.models import Upload, UploadDone
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A sender that has proven itself by the hash of its credential."""
+
+    hash: str
+    sender: int
+    code: str
+
+
+def sender_with(*, hash: str) -> Credential | None:
+    """None for a credential of nobody and for one of a sender that is closed: by the same question."""
+    with connection.cursor() as cursor:
+        cursor.execute("select id, code from khata.sender_with(%s)", [hash])
+        row = cursor.fetchone()
+    return Credential(hash, *row) if row else None
+
+
+@dataclass(frozen=True)
+class Noted:
+    """The upload under which the bytes are known; not `made` now, or even of a key whose bytes were others."""
+
+    id: uuid.UUID
+    made: bool
+    differs: bool
+
+
+def note_upload(
+    *, credential: Credential, upload: uuid.UUID, form: str, name: str, sha256: str, size: int, key: str
+) -> Noted:
+    """Write down that a file lies in the spool under the name `upload`. The same key, and the same bytes as long as
+    there is nothing in them to be judged again, are the upload that is there already.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select * from khata.note_upload(%s, %s, %s, %s, %s, %s, %s)",
+            [credential.hash, upload, form, name, sha256, size, key],
+        )
+        row = cursor.fetchone()
+    assert row is not None  # the function answers with a row, or raises
+    return Noted(*row)
+
+
+@dataclass(frozen=True)
+class SeenUpload:
+    """An upload and what became of it. Of what is not known yet None; `before`: its bytes had been received before."""
+
+    received_at: dt.datetime
+    form: str
+    name: str
+    sha256: str
+    size: int
+    done_at: dt.datetime | None
+    refusal: dict[str, str] | None
+    delivery: int | None
+    before: bool | None
+    rows: int | None
+    accepted: int | None
+    repeated: int | None
+    superseding: int | None
+    quarantined: int | None
+    failed: list[dict[str, Any]]
+    noted: list[dict[str, Any]]
+
+
+def upload_seen(*, credential: Credential, upload: uuid.UUID) -> SeenUpload | None:
+    """None where there is none of this sender."""
+    with connection.cursor() as cursor:
+        cursor.execute("select * from khata.upload_seen(%s, %s)", [credential.hash, upload])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    columns = list(row)
+    for at in (6, -2, -1):  # Django's cursor hands jsonb on as text
+        columns[at] = json.loads(columns[at]) if isinstance(columns[at], str) else columns[at]
+    return SeenUpload(*columns)
+
+
+# -- by the worker -----------------------------------------------------------------------------------------------------
+
+
+def waiting() -> list[Upload]:
+    """Uploads of which nothing has become yet, oldest first."""
+    return list(Upload.objects.select_related("sender").filter(uploaddone=None).order_by("received_at", "id"))
+
+
+def load_upload(*, upload: Upload, spool: Path, today: dt.date) -> UploadDone | None:
+    """Store what lies in the spool, and that it is done: in one transaction, so that a worker that dies leaves both or
+    neither behind. A file that cannot be read is refused. None where another worker has it.
+    """
+    try:
+        with transaction.atomic():
+            if not _turn(upload):
+                return None
+            with (spool / str(upload.id)).open("rb") as file:
+                opened = open_delivery(file, size=upload.size, form=upload.form, name=upload.name)
+                received = receive(
+                    sender=upload.sender.code,
+                    sha256=upload.sha256,
+                    form=opened.form,
+                    name=upload.name,
+                    size=upload.size,
+                    batches=opened.batches,
+                    today=today,
+                )
+            return UploadDone.objects.create(upload=upload, delivery=received.delivery)
+    except FormatError as refused:
+        refusal = {"what": refused.what, "where": refused.place, "next": refused.next_step}
+    except FileNotFoundError:
+        refusal = {"what": "the file was lost before it could be stored", "where": "spool", "next": "Send it again"}
+    return _refuse(upload, refusal)
+
+
+@transaction.atomic
+def _refuse(upload: Upload, refusal: dict[str, str]) -> UploadDone | None:
+    return UploadDone.objects.create(upload=upload, refusal=refusal) if _turn(upload) else None
+
+
+def _turn(upload: Upload) -> bool:
+    """Whether it is ours until the transaction ends, and nothing has become of it yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"metering.upload:{upload.id}"])
+        row = cursor.fetchone()
+    return bool(row and row[0]) and not UploadDone.objects.filter(upload=upload).exists()
