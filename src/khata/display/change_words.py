@@ -116,10 +116,10 @@ def _words(code: str, paise: int, facts: Facts, language: Language) -> list[str]
     if code == "units":
         return ["units" if "wh_a_day" in facts else "units_whole"]
     if code == "slabs":
-        now, before = _number(facts, "average_e4"), _number(facts, "average_before_e4")
+        now, then = _number(facts, "average_e4"), _number(facts, "average_before_e4")
         return [
             "slabs_more" if paise > 0 else "slabs_less",
-            *(["average"] if now != before and (now > before) == (paise > 0) else []),
+            *(["average"] if now != then and (now > then) == (paise > 0) else []),
         ]
     if code == "rates":
         other = facts.get("order") != facts.get("order_before")

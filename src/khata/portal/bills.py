@@ -40,7 +40,7 @@ def bill(request: HttpRequest, bill: int) -> HttpResponse:
     """One bill: each line with quantity, rate, amount and the clause it rests on, and how the slabs filled."""
     asked: Any = request
     mine = connection_of(request)
-    found = _own(mine.id, bill)
+    found = own_bill(mine.id, bill)
     view = bill_view(found, asked.language, mask_name=False)
     page = {
         "connection": mine,
@@ -59,7 +59,7 @@ def bill(request: HttpRequest, bill: int) -> HttpResponse:
 def pdf(request: HttpRequest, bill: int) -> HttpResponse:
     asked: Any = request
     mine = connection_of(request)
-    found = _own(mine.id, bill)
+    found = own_bill(mine.id, bill)
     if not may(f"pdf:{mine.id}", most=PDFS):
         return render(request, "portal/too_many.html", {"tab": "bills"}, status=429)
     paper = bill_paper(found, language=asked.language, company=company_paper(mine.discom))
@@ -75,7 +75,7 @@ def _is_open(mine: Connection, found: Bill) -> bool:
     return newest == found and owed_paise(discom=mine.discom_id, subject=mine.id) > 0
 
 
-def _own(connection: int, bill: int) -> Bill:
+def own_bill(connection: int, bill: int) -> Bill:
     """Of the connection being looked at; else the same answer as for a bill that does not exist."""
     found = Bill.objects.filter(id=bill, connection_id=connection).first() if bill < 2**63 else None
     if found is None:

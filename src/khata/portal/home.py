@@ -1,4 +1,4 @@
-"""The first screen and what hangs on it: choosing a connection, paying, messages, a bill that looks wrong."""
+"""The first screen and what hangs on it: choosing a connection, paying, a bill that looks wrong."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -11,25 +11,27 @@ from django.views.decorators.http import require_GET, require_http_methods
 from khata.billing.models import Bill
 from khata.billing.queries import MonthUsed, bars_of, latest_bill, months_used
 from khata.consumers.models import Connection
-from khata.consumers.queries import old_number_of, own_connections, terms_on
+from khata.consumers.queries import old_number_of, terms_on
 from khata.display.charts import (
     MonthBar,
     average_wh,
     daily_bars,
     daily_sentence,
     daily_table,
-    day_bars,
     month_bars,
     month_table,
 )
 from khata.display.upi import qr_svg, upi_link
 from khata.kernel.days import days_year_before
 from khata.ledger.queries import owed_paise
-from khata.metering.queries import days_of
-from khata.notices.queries import inbox
+from khata.metering.queries import SeenDay, SeenHalfHours, days_of_periods, half_hours_of
 from khata.payments.queries import receipts_of_connection
 from khata.portal import session as portal_session
-from khata.portal.mine import connection_of
+from khata.portal import used
+from khata.portal.alerts import alerts
+from khata.portal.lasting import Lasting, lasts
+from khata.portal.mine import connection_of, own_rows, view_rows
+from khata.portal.why import risen
 
 DAYS, MONTHS = 30, 12
 
@@ -39,31 +41,49 @@ def home(request: HttpRequest) -> HttpResponse:
     """What a consumer came for, in the order of need: what to pay and by when, the number to tell, the use."""
     asked: Any = request
     mine, today = connection_of(request), asked.today
-    used = _used(mine, today)
-    bars = day_bars(used, end=today, days=DAYS)
-    billed = months_used(connection_id=mine.id, until=today.replace(day=1), months=MONTHS)
-    months = _month_bars(billed, used, today)
-    average = average_wh(bars)
-    known = average is not None
-    yesterday = bars[-1].wh if bars else None
+    days, due = _days(mine, today), _due(mine, today)
+    newest, terms = _newest(mine, days, today), terms_on(connection_id=mine.id, day=today)
+    prepaid = terms is not None and terms.mode == "prepaid"
     page = {
         "connection": mine,
-        "many": len(asked.who.consumer.connections) > 1,
-        "due": _due(mine, today),
+        "many": asked.who.consumer.several,
+        "due": due,
+        "lasts": _lasts(mine, due, days, today) if prepaid and newest else None,
+        "alerts": alerts(
+            late_days=(today - due.by).days if due.late and due.by else 0,
+            days=days,
+            newest=newest,
+            load_w=terms.load_w if terms else None,
+            today=today,
+            language=asked.language,
+        ),
+        "fresh": used.fresh(newest.day, newest.received_at, now=asked.now) if newest else None,
         "paid": next(iter(receipts_of_connection(connection=mine.id, limit=1)), None),
         "old": old_number_of(connection_id=mine.id, today=today),
-        "prepaid": _is_prepaid(mine, today),
-        "smart": known,
-        "yesterday_wh": yesterday,
-        "average_wh": average,
-        "sentence": daily_sentence(bars, asked.language, today=today) if known else "",
-        "daily": daily_bars(bars, chart_id="days", language=asked.language) if known else "",
-        "daily_table": daily_table(bars, language=asked.language) if known else None,
-        "monthly": month_bars(months, chart_id="months", language=asked.language) if months else "",
-        "month_table": month_table(months, language=asked.language) if months else None,
+        "prepaid": prepaid,
+        "risen": risen(due.bill),
         "tab": "home",
     }
-    return render(request, "portal/home.html", page)
+    return render(request, "portal/home.html", page | _charts(mine, days, asked))
+
+
+def _charts(mine: Connection, days: used.Days, asked: Any) -> dict[str, object]:
+    language, today = asked.language, asked.today
+    bars = used.bars(days, end=today, count=DAYS)
+    billed = months_used(connection_id=mine.id, until=today.replace(day=1), months=MONTHS)
+    months = _month_bars(billed, days, today)
+    average = average_wh(bars)
+    known = average is not None
+    return {
+        "smart": known,
+        "yesterday_wh": bars[-1].wh,
+        "average_wh": average,
+        "sentence": daily_sentence(bars, language, today=today) if known else "",
+        "daily": daily_bars(bars, chart_id="days", language=language) if known else "",
+        "daily_table": daily_table(bars, language=language) if known else None,
+        "monthly": month_bars(months, chart_id="months", language=language) if months else "",
+        "month_table": month_table(months, language=language) if months else None,
+    }
 
 
 @dataclass(frozen=True)
@@ -97,19 +117,31 @@ def _due(mine: Connection, today: dt.date) -> Due:
     return Due(paise, by, paise > 0 and by is not None and by < today, bill)
 
 
-def _used(mine: Connection, today: dt.date) -> dict[dt.date, int | None]:
-    """The Wh of the days of the last month and a bit, and of the same days a year before."""
+def _lasts(mine: Connection, due: Due, days: used.Days, today: dt.date) -> Lasting | None:
+    until = due.bill.period_end if due.bill else None
+    return lasts(mine, balance_paise=due.balance_paise, billed_until=until, days=days, today=today)
+
+
+def _days(mine: Connection, today: dt.date) -> dict[dt.date, SeenDay]:
+    """The days of the last month and a bit, and the same days a year before."""
     first = min(today - dt.timedelta(days=DAYS), today.replace(day=1))
-    found = days_of(connection_id=mine.id, start=first, end=today)
-    start, end = days_year_before(first, today)
-    found += days_of(connection_id=mine.id, start=start, end=end) if found else []
-    return {day.day: day.total_wh for day in found}
+    periods = [(first, today), days_year_before(first, today)]
+    return {day.day: day for day in days_of_periods(connection_id=mine.id, periods=periods)}
 
 
-def _month_bars(billed: list[MonthUsed], used: dict[dt.date, int | None], today: dt.date) -> list[MonthBar]:
+def _newest(mine: Connection, days: used.Days, today: dt.date) -> SeenHalfHours | None:
+    """The last known day of this year's."""
+    last = used.last_known(days, today)
+    if last is None or (today - last).days > DAYS + 31:
+        return None
+    found = half_hours_of(connection_id=mine.id, start=last, end=last + dt.timedelta(days=1))
+    return found[0] if found else None
+
+
+def _month_bars(billed: list[MonthUsed], days: used.Days, today: dt.date) -> list[MonthBar]:
     """Billed months, then the running one as far as its days are known."""
     bars = bars_of(billed)
-    running = [wh or 0 for day, wh in used.items() if day >= today.replace(day=1)]
+    running = [wh or 0 for wh in used.in_month(days, today.replace(day=1)).values()]
     if running:
         return [*bars, MonthBar(today.replace(day=1), sum(running), partial=True)]
     while bars and bars[-1].wh is None:  # not billed yet: nothing follows that a hole would stand before
@@ -129,7 +161,7 @@ def choose(request: HttpRequest) -> HttpResponse:
         if not portal_session.look_at(request.session, signed, number):
             raise Http404
         return redirect("portal:home")
-    page = {"rows": own_connections(), "at": signed.connection, "tab": "home"}
+    page = {"rows": own_rows(signed), "views": view_rows(signed), "at": signed.connection, "tab": "home"}
     return render(request, "portal/choose.html", page)
 
 
@@ -160,12 +192,6 @@ def pay(request: HttpRequest) -> HttpResponse:
         "tab": "home",
     }
     return render(request, "portal/pay.html", page)
-
-
-@require_GET
-def messages(request: HttpRequest) -> HttpResponse:
-    mine = connection_of(request)
-    return render(request, "portal/messages.html", {"messages_sent": inbox(subjects=[mine.id]), "tab": "messages"})
 
 
 @require_GET
