@@ -24,7 +24,6 @@ from django.db import connection
 from khata.commands.main import main as khata
 from khata.consumers.operations import NewConnections, connect
 from khata.consumers.rules import seeded_bodies
-from khata.discoms.models import Discom
 from khata.discoms.queries import discom_named, division_named
 from khata.formats.meterdays import BLOCKS
 from khata.metering.models import Installation, Meter
@@ -99,7 +98,7 @@ class Outcome:
             f"{rule} {count}: {_by_meter(found[1] for found in self.noted if found[0] == rule)}"
             for rule, count in sorted(Counter(found[0] for found in self.noted).items())
         )
-        return (*(str(self.counts[name]) for name in COUNTS), quarantined, noted)
+        return (*(f"{self.counts[name]:,}" for name in COUNTS), quarantined, noted)
 
 
 def _by_meter(meters: Iterable[str]) -> str:
@@ -354,6 +353,11 @@ def load_all() -> dict[str, Outcome]:
     return {sample.name: load(sample) for sample in all_of_them}
 
 
+COLUMNS = ("file", *COUNTS, "in quarantine", "noted")
+
+
 def table(outcomes: Mapping[str, Outcome]) -> str:
-    head = "| file | rows | accepted | superseding | repeated | quarantined | in quarantine | noted |\n|---|--:|--:|--:|--:|--:|---|---|\n"
-    return head + "".join(f"| `{name}` | {' | '.join(outcome.cells)} |\n" for name, outcome in outcomes.items())
+    """As the page shows it."""
+    lines = [" | ".join(COLUMNS), "|".join(["---", *["--:"] * len(COUNTS), "---", "---"])]
+    lines += [" | ".join([f"`{name}`", *outcome.cells]) for name, outcome in outcomes.items()]
+    return "".join(f"| {line} |\n" for line in lines)

@@ -99,11 +99,10 @@ def _rows(path: Path) -> Iterator[tuple[str, float | str, Callable[[], object]]]
         for meter, kwh, time in zip(columns["meter"], columns["kwh"], times, strict=True):
             yield meter, kwh, lambda time=time: _of_week(*time)
         return
-    text = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with text as file:
-        for row in csv.DictReader(file):
-            meter = row.get("meter", "FR-1")
-            yield "H" + meter if "v_avg" in row and "meter" in row else meter, row["kwh"], str
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    for row in csv.DictReader(text.decode().splitlines()):
+        meter = row.get("meter", "FR-1")
+        yield "H" + meter if "v_avg" in row and "meter" in row else meter, row["kwh"], str
 
 
 def _of_week(week: str, slot: int) -> date:

@@ -13,7 +13,7 @@ from khata.kernel.tests.test_estimates import WEEK, _shaped
 from khata.metering.estimating import estimate
 from khata.metering.models import Delivery, Installation, Meter, MeterDay, Quarantine, Reading
 from khata.metering.operations import MeterChangeError, MeterTakenError, NewMeter, change_meter
-from tests.cast import ARRIVED, Home, Hung, Town, Usage, day, smart, town
+from tests.cast import ARRIVED, Home, Hung, Town, Usage, day, read, smart, town
 from tests.database import Database, fresh_database
 from tests.metering.made import Said, deliver
 
@@ -284,6 +284,16 @@ def test_a_meter_that_hangs_elsewhere_cannot_be_hung_again(database: Database) -
     send(*range(MAY_20))
     with pytest.raises(MeterTakenError, match="M-9"):
         change(built, new=NewMeter("M-9", True, 0, 1, None))
+
+
+def test_a_meter_whose_days_have_no_register_gets_none_from_readings_on_the_spot(asha: Town) -> None:
+    """Its bills add up totals: a single register among them would cut off the others."""
+    send(*all_but(MAY_20), register=False)
+    rise = sum(WH[MAY_20 - 5 : MAY_20 + 5])
+    read(asha, "M-1", (str(DAYS[MAY_20 - 5]), OPENING, 0), (str(DAYS[MAY_20 + 5]), OPENING + rise, 0))
+    assert run() == {"EST-01": 1}
+    row = newest(MAY_20)
+    assert (row.total_wh, row.register_wh) == (WH[MAY_20], None)
 
 
 # -- bills -------------------------------------------------------------------------------------------------------------

@@ -54,6 +54,25 @@ def test_rows_that_complete_each_other_are_one_day(meters: list[Meter]) -> None:
     assert (day.revision, day.total_wh, day.register_wh, day.demand_w, day.known) == (0, 4800, 50_000, 900, 48)
 
 
+def test_a_register_does_not_make_estimated_half_hours_measured(meters: list[Meter]) -> None:
+    rows = [Said("M-1", DAY, FLAT, origin=ESTIMATED), Said("M-1", DAY, register=50_000)]
+    deliver(*rows)
+    for row in rows:
+        deliver(replace(row, serial="M-2"))
+    together, apart = newest(), newest(serial="M-2")
+    assert (together.origin, together.known, together.register_wh) == (2, 0, 50_000)
+    assert (together.origin, together.known) == (apart.origin, apart.known)
+
+
+def test_a_row_with_half_a_character_goes_into_quarantine(meters: list[Meter]) -> None:
+    """JSON can name half of a pair of surrogates, which no database takes."""
+    odd = Refused(
+        7, "VAL-08", "the number \ud800 cannot be read", serial="\udfff", content='{"serialNumber": "\ud800"}'
+    )
+    received = send([batch([Said("M-1", DAY, FLAT)], refused=(odd,))], "odd")
+    assert counts(received) == (2, 1, 0, 0, 1)
+
+
 def test_what_was_measured_follows_an_estimate_and_never_the_other_way(meters: list[Meter]) -> None:
     deliver(Said("M-1", DAY, [90] * 48, origin=ESTIMATED))
     assert (newest().origin, newest().known) == (2, 0)

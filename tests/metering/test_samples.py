@@ -42,7 +42,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        return tuple(map(str, astuple(self)))
+        return tuple(f"{cell:,}" if isinstance(cell, int) else cell for cell in astuple(self))
 
 
 NO_HEADER = ("", "", "", "", "", "the whole file is refused: line 2: the header (100) is missing.", "")
@@ -81,13 +81,13 @@ EXPECTED: dict[str, Row | tuple[str, ...]] = {
         31_724,
         31_724,
         noted="VAL-14 63: 63 meters; VAL-16 10: BR19 7, BR20 3; "
-        "VAL-17 111: BR02 1, BR04 1, BR07 24, BR15 10, BR19 22, BR20 3, BR23 5, BR24 4, BR31 31, BR34 1, MH02 2, MH07 2, "
-        "MH24 5; VAL-18 2: BR42 2",
+        "VAL-17 111: BR02 1, BR04 1, BR07 24, BR15 10, BR19 22, BR20 3, BR23 5, BR24 4, BR31 31, BR34 1, MH02 2, "
+        "MH07 2, MH24 5; VAL-18 2: BR42 2",
     ),
     HALVES: Row(21, 21, noted="VAL-21 1: HBR24 1"),  # the real case: 50.000 Hz at 280-308 V
     # the two homes with thousands of zero half-hours
     AUSTRALIAN: Row(4_097, 4_097, noted="VAL-17 1: SGSC-10017936 1; VAL-18 30: SGSC-10006704 13, SGSC-10017994 17"),
-    # VAL-05: the home with 230 kWh in a half-hour. VAL-16: the rest of the 662 half-hours above 20 kWh. VAL-18: the three
+    # VAL-05: the home with 230 kWh in a half-hour. VAL-16: the rest of the 662 half-hours above 20 kWh. VAL-18: three
     # empty homes, and one that was left in December. VAL-17: ten homes whose heating comes on.
     SWISS: Row(
         8_330,
@@ -98,7 +98,7 @@ EXPECTED: dict[str, Row | tuple[str, ...]] = {
         "CH-2367900 2, CH-2545699 3, CH-2654080 1, CH-3509288 13, CH-3541772 2, CH-5033229 4, CH-5394240 4, "
         "CH-8502512 11; VAL-18 10: CH-3487292 1, CH-5219426 1, CH-7761776 1, CH-8685145 7",
     ),
-    # VAL-22: the days that its giver's package filled with the day before. VAL-17: back from the holidays of August 2008.
+    # VAL-22: the days that its giver's package filled with the day before. VAL-17: back from the holidays of 2008.
     FRENCH: Row(731, 731, noted="VAL-17 26: FR-1 26; VAL-22 3: FR-1 3"),
 }
 

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from khata.formats.halfhours import UNITS, UNKNOWN, DayRows, Line, cut_off, decimal_comma, half_hours, lines_of, micro
-from khata.formats.meterdays import ACTUAL, IMPORT, MeterDayBatch
+from khata.formats.day_rows import Row, Rows
+from khata.formats.halfhours import UNITS, UNKNOWN, Line, cut_off, decimal_comma, half_hours, lines_of, micro, whole_wh
+from khata.formats.meterdays import ACTUAL, IMPORT, Batch
 from khata.formats.meterdays_cells import COUNT, RowError, plain_serial
 from khata.formats.text import FormatError, shown
 
@@ -22,9 +23,9 @@ HEADER = ["Giorno", *(f"{start}-{end}" for start, end in zip(QUARTERS, (*QUARTER
 _DAY = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})", re.ASCII)
 
 
-def read_enel(file: BinaryIO, serial: str) -> Iterator[MeterDayBatch]:
+def read_enel(file: BinaryIO, serial: str) -> Iterator[Batch]:
     """Meter days of the meter `serial`. FormatError: it is no meter number, or the header is another one."""
-    meter, rows = plain_serial(serial), DayRows()
+    meter, rows = plain_serial(serial), Rows()
     lines = lines_of(file)
     _check_header(lines)
     for line in lines:
@@ -33,12 +34,11 @@ def read_enel(file: BinaryIO, serial: str) -> Iterator[MeterDayBatch]:
             cells = _cells(line)
             day = _day(cells[0])
             values, origins = _half_hours(cells[1:])
-            rows.add(line=line.number, serial=meter, day=day, channel=IMPORT, values=values, origins=origins)
+            rows.add(Row(line.number, meter, day, IMPORT, whole_wh(values), origins))
         except FormatError as error:
             rows.refuse(line.number, error, serial=meter, day=day, channel=IMPORT, content=line.text)
-        if rows.full:
-            yield from rows.batch()
-    yield from rows.batch()
+        yield from rows.full()
+    yield from rows.rest()
 
 
 def _check_header(lines: Iterator[Line]) -> None:

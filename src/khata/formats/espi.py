@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import unquote
 
-from khata.formats.day_rows import MIDNIGHT, Day, Rows
+from khata.formats.day_rows import Rows
 from khata.formats.dlms import Kind, Meaning, bad, nano, scaler_power
 from khata.formats.espi_time import DAY_S, Zone, block_zone, read_zone
 from khata.formats.espi_write import write_usage
+from khata.formats.gathered import MIDNIGHT, Day, add_day
 from khata.formats.meterdays import (
     ACTUAL,
     APPARENT_EXPORT,
@@ -27,7 +28,7 @@ from khata.formats.meterdays import (
     SUBSTITUTED,
     Batch,
 )
-from khata.formats.meterdays_cells import RowError, plain_serial, refused
+from khata.formats.meterdays_cells import RowError, plain_serial
 from khata.formats.text import FormatError, shown
 from khata.formats.xmlsafe import CutOffError, Node, trees
 
@@ -97,8 +98,8 @@ def read_espi(file: BinaryIO, *, meter: str = "") -> Iterator[Batch]:
             yield from reader.rows.full()
     except CutOffError as cut:
         error = RowError(CUT_OFF, next_step="Ask the sender for it again")
-        reader.rows.refused.append(refused(error, line=cut.line, content="", serial=reader.last))
-    if not reader.found and not reader.rows.refused:
+        reader.rows.refuse(cut.line, error, serial=reader.last)
+    if not reader.found and not reader.rows.has_refused:
         raise FormatError("this XML is not a Green Button feed", next_step="Send the feed with its interval blocks")
     reader.close(0)
     yield from reader.rows.rest()
@@ -153,14 +154,14 @@ class _Reader:
             zone = self.zone if self.zone and self.zone.said else block_zone(block_start, length, self.zone)
             self.zone = zone
         except FormatError as error:
-            self.rows.refused.append(refused(error, line=node.line, content="", serial=serial))
+            self.rows.refuse(node.line, error, serial=serial)
             return
         readings = [child for child in node.children if child.name == "IntervalReading"]
         for place, single in enumerate(readings):
             try:
                 self._reading(single, serial, kind, zone, block_start, place)
             except FormatError as error:
-                self.rows.refused.append(refused(error, line=single.line, content="", serial=serial))
+                self.rows.refuse(single.line, error, serial=serial)
         self.close(MOST_OPEN_DAYS)
 
     def _type(self, point: str, reading: str) -> _Type:
@@ -210,7 +211,7 @@ class _Reader:
                 wrong = f"a day of {found.length_s // 3600} hours has no 48 half-hours"
                 found.day.spoil(channel, bad("VAL-06", wrong), "")
             found.day.blocks.setdefault(channel, {})
-            self.rows.day(serial, date, found.day, found.duration_s, None, 0)
+            add_day(self.rows, serial, date, found.day, found.duration_s, drift_s=None, multiplier=0)
 
 
 def _after(links: list[str], name: str) -> str:

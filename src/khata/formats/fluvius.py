@@ -15,20 +15,21 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from khata.formats.csvfile import check_header
+from khata.formats.day_rows import Row, Rows
 from khata.formats.halfhours import (
     UNIT,
     UNITS,
     UNKNOWN,
-    DayRows,
     Line,
     cut_off,
     decimal_comma,
     half_hours,
     lines_of,
     micro,
+    whole_wh,
     worse,
 )
-from khata.formats.meterdays import ACTUAL, ESTIMATED, EXPORT, IMPORT, KEPT_OF_A_ROW, MeterDayBatch
+from khata.formats.meterdays import ACTUAL, ESTIMATED, EXPORT, IMPORT, KEPT_OF_A_ROW, Batch
 from khata.formats.meterdays_cells import COUNT, RowError, plain_serial
 from khata.formats.text import FormatError, shown
 
@@ -80,11 +81,11 @@ class _Quarter:
     cells: dict[str, str]
 
 
-def read_fluvius(file: BinaryIO) -> Iterator[MeterDayBatch]:
+def read_fluvius(file: BinaryIO) -> Iterator[Batch]:
     """Meter days, estimated quarters marked. FormatError: the header is another one, or a line over a mebibyte."""
     lines = lines_of(file)
     names = _header(lines)
-    rows = DayRows()
+    rows = Rows()
     open_days: dict[tuple[bytes, dt.date, int], _Day] = {}
     last = b"", dt.date.min
     for line in lines:
@@ -98,11 +99,10 @@ def read_fluvius(file: BinaryIO) -> Iterator[MeterDayBatch]:
         _take(open_days.setdefault(key, _Day(*key)), quarter, line)
         if len(open_days) > _MOST_OPEN:
             _close(open_days.pop(next(iter(open_days))), rows)
-        if rows.full:
-            yield from rows.batch()
+        yield from rows.full()
     for day in open_days.values():
         _close(day, rows, is_last=(day.serial, day.day) == last)
-    yield from rows.batch()
+    yield from rows.rest()
 
 
 def _header(lines: Iterator[Line]) -> tuple[str, ...]:
@@ -185,7 +185,7 @@ def _is_quarter(quarter: _Quarter) -> bool:
     )
 
 
-def _close(day: _Day, rows: DayRows, is_last: bool = False) -> None:
+def _close(day: _Day, rows: Rows, is_last: bool = False) -> None:
     """The day as a row, or refused. `is_last`: the file ends in it."""
     error: FormatError | None = _wrong_quarters(day)
     line, text = day.last, day.text
@@ -202,7 +202,7 @@ def _close(day: _Day, rows: DayRows, is_last: bool = False) -> None:
             origins[index] = 0 if values[index] == UNKNOWN else worse(origins[index], origin)
         sums, marks = half_hours(values, origins)
         try:
-            rows.add(line=line, serial=day.serial, day=day.day, channel=day.channel, values=sums, origins=marks)
+            rows.add(Row(line, day.serial, day.day, day.channel, whole_wh(sums), marks))
             return
         except RowError as too_large:
             error = too_large

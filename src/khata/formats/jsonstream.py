@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, Protocol
 
 from khata.formats.meterdays import CUT_OFF, KEPT_OF_A_ROW
 from khata.formats.text import FormatError, shown
@@ -42,12 +42,28 @@ class _LostError(ValueError):
     """What follows cannot be made out any more."""
 
 
-def entries(file: BinaryIO, lists: Collection[str]) -> Iterator[Entry]:
+class Shortcut(Protocol):
+    """A way to read entries that are like others before them; it must agree with the plain one."""
+
+    def take(self, text: str, at: int) -> tuple[object, int] | None:
+        """What begins at `at`, read, and where it ends; None where the plain way is to read it."""
+
+    def learn(self, text: str, at: int) -> None:
+        """Of an entry that begins at `at` and was read the plain way."""
+
+
+class _None:
+    def take(self, text: str, at: int) -> None: ...
+
+    def learn(self, text: str, at: int) -> None: ...
+
+
+def entries(file: BinaryIO, lists: Collection[str], shortcut: Shortcut | None = None) -> Iterator[Entry]:
     """The entries of the list that the document is, or that stands under one of the names `lists`.
 
     An object without such a list is one entry. Documents may follow each other. FormatError if this is no JSON at all.
     """
-    text, number = _Text(file), 0
+    text, number = _Text(file, shortcut or _None()), 0
     if (start := text.peek()) not in ("{", "["):
         wrong = "is not JSON" if start else "is empty"
         raise FormatError(f"the file {wrong}", line=1, next_step="Send the readings as the page on HES JSON shows them")
@@ -69,6 +85,10 @@ def _document(text: "_Text", lists: Collection[str]) -> Iterator[Entry]:
         return
     if text.peek() != "{":
         raise _LostError(f"{shown(text.shown())} stands where an entry should begin")
+    if found_quick := text.quick():
+        yield Entry(0, *found_quick)
+        return
+    begins = text.passed + text.at
     text.at += 1
     fields: dict[str, Any] = {}
     problem, found, size = "", False, 0
@@ -92,6 +112,9 @@ def _document(text: "_Text", lists: Collection[str]) -> Iterator[Entry]:
             text.take(",")
     text.at += 1
     if not found:
+        if not problem and begins >= text.passed:
+            text.size = text.passed + text.at - begins
+            text.shortcut.learn(text.held, begins - text.passed)
         yield Entry(0, None if problem else fields, problem, str(fields)[:KEPT_OF_A_ROW] if problem else "")
 
 
@@ -110,7 +133,7 @@ def _list(text: "_Text") -> Iterator[Entry]:
         text.peek()
         start = text.shown()
         try:
-            yield Entry(0, text.value())
+            yield Entry(0, text.entry())
         except _BrokenError as error:
             yield Entry(0, None, str(error), start)
         if text.peek() == "]":
@@ -120,10 +143,14 @@ def _list(text: "_Text") -> Iterator[Entry]:
 
 
 class _Text:
-    """The file as text: `at` is how far it is read in `held`, `size` how long the last value was."""
+    """The file as text: `at` is how far it is read in `held`, `size` how long the last value was.
 
-    def __init__(self, file: BinaryIO) -> None:
+    `passed` is how much of the text came before `held`.
+    """
+
+    def __init__(self, file: BinaryIO, shortcut: Shortcut) -> None:
         self.file, self.held, self.at, self.ended, self.size = file, "", 0, False, 0
+        self.passed, self.shortcut = 0, shortcut
         self.decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
 
     def more(self) -> bool:
@@ -136,6 +163,7 @@ class _Text:
             wrong = "the file is not text (UTF-8)"
             raise FormatError(wrong, next_step="Send it as UTF-8, as JSON always is") from None
         self.ended = self.ended or not piece
+        self.passed += self.at
         self.held, self.at = rest + new, 0
         return not self.ended
 
@@ -158,12 +186,30 @@ class _Text:
     def shown(self) -> str:
         return self.held[self.at : self.at + KEPT_OF_A_ROW]
 
+    def entry(self) -> Any:
+        """The next value, which is an entry; as `value`."""
+        if quick := self.quick():
+            return quick[0]
+        value = self.value()
+        self.shortcut.learn(self.held, self.at - self.size)
+        return value
+
+    def quick(self) -> tuple[object] | None:
+        """The next value by the shortcut, if it can. Where the next may not be all there, more is read before."""
+        if len(self.held) - self.at < 2 * self.size and not self.ended:
+            self.more()
+        found = self.shortcut.take(self.held, self.at)
+        if not found:
+            return None
+        self.size, self.at = found[1] - self.at, found[1]
+        return (found[0],)
+
     def value(self) -> Any:
         """The next value. _BrokenError (and past it) if it cannot be read, _LostError if its end cannot be found."""
         self.peek()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self.held, self.at)
+                value, end = DECODER.raw_decode(self.held, self.at)
                 if end < len(self.held) or self.ended:
                     self.size, self.at = end - self.at, end
                     return value
@@ -239,6 +285,6 @@ def _whole(text: str) -> int | str:
     return int(text) if len(text) <= 18 else text
 
 
-_DECODER = json.JSONDecoder(
+DECODER = json.JSONDecoder(
     object_pairs_hook=_once, parse_float=str, parse_int=_whole, parse_constant=_no_constant, strict=True
 )

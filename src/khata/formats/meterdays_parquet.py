@@ -43,7 +43,6 @@ from khata.formats.meterdays_cells import (
     plain_serial,
     refused,
 )
-from khata.formats.meterdays_quick import scaled_decimals
 from khata.formats.text import FormatError
 
 _NUMBER_BYTES = b"0123456789.-"
@@ -190,7 +189,7 @@ def _kwh(array: Any, faults: Faults) -> NDArray[np.int64]:
     text = array.cast(pa.string()) if not pa.types.is_decimal(array.type) else None
     if not array.null_count and (text is None or not string_bytes(text)[0].translate(None, _NUMBER_BYTES)):
         try:
-            scaled = scaled_decimals((array if text is None else text).cast(pa.decimal128(18, KILO)))
+            scaled = _scaled_decimals((array if text is None else text).cast(pa.decimal128(18, KILO)))
         except pa.ArrowException:  # more places than three, or more digits than fit: one by one
             scaled = None
         if scaled is not None and (scaled >= 0).all():
@@ -303,3 +302,9 @@ def serial_column(array: Any) -> NDArray[np.bytes_] | None:
         serials = np.strings.strip(serials)
     sizes = np.strings.str_len(serials)
     return None if len(sizes) and (not sizes.min() or sizes.max() > LONGEST_SERIAL) else serials
+
+
+def _scaled_decimals(array: Any) -> NDArray[np.int64]:
+    """Decimals of three places as integers (n,), null as anything: the low half of Arrow's 128 bits."""
+    halves = np.frombuffer(array.buffers()[1], np.int64) if len(array) else np.zeros(0, np.int64)
+    return halves[2 * array.offset : 2 * (array.offset + len(array)) : 2].copy()

@@ -1,8 +1,8 @@
 """Lines of a meter-day CSV that are as they should be, told from the others and read by whole columns.
 
 A line is ordinary where it has the header's number of commas, quotes only around whole fields, and in each field
-nothing but bytes and lengths that the plain reader takes and Arrow reads to the same value. What is not ordinary need
-not be wrong: blanks around a number, say. It is left to the plain reader.
+nothing but bytes and lengths that the plain reader takes: numbers are digits and at most one point. What is not
+ordinary need not be wrong: blanks around a number, say. It is left to the plain reader.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
 from khata.formats.meterdays import LONGEST_SERIAL, UNKNOWN_WH
@@ -20,8 +18,6 @@ from khata.formats.meterdays_cells import CHANNELS, HALF_HOURS, KILO
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
-_DECIMAL = pa.decimal128(18, KILO)
-_TYPES = {"b": pa.int32(), "demand_w": pa.int32(), "register_wh": pa.int64()}
 _MOST_DIGITS = {"b": 9, "demand_w": 9, "register_wh": 15, "kwh": 12, "v": 5, "a": 5, "hz": 5}
 _DECIMALS = ("kwh", "v", "a", "hz")
 _LONGEST_CHANNEL = max(map(len, CHANNELS))
@@ -55,6 +51,11 @@ class _Fields:
     quoted: Mask | None  # (m, fields): which fields have quotes around them
     foreign: Places  # rising, and a place behind the last byte
 
+    def chosen(self, lines: Mask) -> "_Fields":
+        if lines.all():
+            return self
+        return _Fields(self.chars, self.edges[lines], None if self.quoted is None else self.quoted[lines], self.foreign)
+
     def bounds(self, at: Sequence[int]) -> tuple[Places, Places]:
         """Where these fields begin and end, without their quotes (m, len(at))."""
         columns = slice(at[0], at[-1] + 1) if list(at) == list(range(at[0], at[-1] + 1)) else list(at)
@@ -86,12 +87,12 @@ def quick_rows(piece: bytes, layout: Layout) -> tuple[dict[str, NDArray[Any]], P
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
     fitting, edges = _split(chars, seldom[kinds == ord(",")], starts, ends, len(layout.names))
     others = seldom[(kinds != ord(",")) & (kinds != ord("\n"))]
-    fine, texts = _ordinary(chars, edges, others, starts[fitting], ends[fitting], layout)
+    fields, fine, texts = _ordinary(chars, edges, others, starts[fitting], ends[fitting], layout)
     numbers = np.flatnonzero(fitting)[fine]
     ordinary = np.zeros(len(starts), np.bool_)
     ordinary[numbers] = True
     columns = {group: values[fine] for group, values in texts.items()}
-    columns |= _by_arrow(_joined(piece, starts, ends, ordinary), layout, len(numbers))
+    columns |= _numbers(fields.chosen(fine), layout)
     blank = (ends - starts <= 2) & ((chars[starts] == ord("\n")) | (chars[starts] == ord("\r")))
     left = np.flatnonzero(~ordinary & ~blank)
     return columns, numbers, np.stack([left, starts[left], ends[left]], axis=1)
@@ -114,8 +115,8 @@ def _split(chars: NDArray[np.uint8], commas: Places, starts: Places, ends: Place
 
 def _ordinary(
     chars: NDArray[np.uint8], edges: Places, others: Places, starts: Places, ends: Places, layout: Layout
-) -> tuple[Mask, dict[str, NDArray[Any]]]:
-    """Which of these lines are ordinary, and the columns of them that are no numbers."""
+) -> tuple[_Fields, Mask, dict[str, NDArray[Any]]]:
+    """The fields of these lines, which of the lines are ordinary, and the columns of all that are no numbers."""
     meaning = _MEANING[chars[others]]
     foreign, quotes, strange = (others[meaning == kind] for kind in (_FOREIGN, _QUOTE, _STRANGE))
     fine = _count(strange, starts, ends) == (chars[ends - 2] == ord("\r"))
@@ -137,7 +138,7 @@ def _ordinary(
         else:
             fine &= (right - left).max(axis=1, initial=0) <= _MOST_DIGITS[group]
     fine &= _count(foreign, starts, ends) == allowed
-    return fine, texts
+    return fields, fine, texts
 
 
 def _quoted(chars: NDArray[np.uint8], edges: Places) -> Mask:
@@ -208,52 +209,59 @@ def _decimals(fields: _Fields, left: Places, right: Places, digits: int, *, empt
     return good.all(axis=1), count.sum(axis=1)
 
 
-def _joined(piece: bytes, starts: Places, ends: Places, ordinary: Mask) -> bytes:
-    """The ordinary lines without the others, copied in as few stretches as they stand in."""
-    if ordinary.all():
-        return piece
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], ordinary, [False]]).astype(np.int8)))
-    view = memoryview(piece)
-    stretches = zip(starts[edges[::2]].tolist(), ends[edges[1::2] - 1].tolist(), strict=True)
-    return b"".join(view[start:end] for start, end in stretches)
-
-
-def _by_arrow(text: bytes, layout: Layout, count: int) -> dict[str, NDArray[Any]]:
-    """The columns of numbers; an empty cell is UNKNOWN_WH."""
-    groups = {group: at for group, at in layout.fields.items() if group in _MOST_DIGITS}
-    if not count:
-        return {group: np.zeros((0, len(at)) if len(at) > 1 else 0, np.int64) for group, at in groups.items()}
-    types = {layout.names[i]: _TYPES.get(group, _DECIMAL) for group, at in groups.items() for i in at}
-    table = arrow_csv.read_csv(
-        pa.BufferReader(text),
-        read_options=arrow_csv.ReadOptions(column_names=list(layout.names)),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=types, include_columns=list(types), null_values=[""], strings_can_be_null=False
-        ),
-    )
-    if len(table) != count:
-        raise AssertionError(f"{count} ordinary lines, of which Arrow read {len(table)}")
+def _numbers(fields: _Fields, layout: Layout) -> dict[str, NDArray[Any]]:
+    """The columns of numbers of ordinary lines; an empty cell is UNKNOWN_WH."""
     columns: dict[str, NDArray[Any]] = {}
-    for group, at in groups.items():
-        made = [_numbers(table[layout.names[i]]) for i in at]
-        columns[group] = np.stack(made, axis=1) if len(at) > 1 else made[0]
+    words = _words(fields.chars)
+    for group, at in layout.fields.items():
+        if group not in _MOST_DIGITS:
+            continue
+        left, right = fields.bounds(at)
+        if group in _DECIMALS:
+            values = _thousandths(fields, words, left, right)
+        else:
+            values = _whole(words, left, right, np.int64 if _MOST_DIGITS[group] > 9 else np.int32)
         if group == "v":
-            columns[group] = np.where(columns[group] < 0, UNKNOWN_WH, (columns[group] + 50) // 100)
+            values = (values + 50) // 100
+        values[left == right] = UNKNOWN_WH
+        columns[group] = values if len(at) > 1 else values[:, 0]
     return columns
 
 
-def _numbers(column: Any) -> NDArray[Any]:
-    array = column.combine_chunks()
-    if array.type != _DECIMAL:
-        filled: NDArray[Any] = array.fill_null(UNKNOWN_WH).to_numpy()
-        return filled
-    values = scaled_decimals(array)
-    if array.null_count:
-        values[array.is_null().to_numpy(zero_copy_only=False)] = UNKNOWN_WH
+def _words(chars: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """A view in which element n is the eight bytes before byte n, the first of them lowest."""
+    padded = np.concatenate([np.zeros(8, np.uint8), chars])
+    return np.ndarray(len(chars) + 1, "<u8", padded, 0, (1,))
+
+
+def _whole(words: NDArray[np.uint64], left: Places, right: Places, kind: Any) -> NDArray[Any]:
+    """The whole numbers whose digits stand there; 0 where none does."""
+    size = right - left
+    values = _of_eight(words[right], np.minimum(size, 8)).astype(kind)
+    if size.max(initial=0) > 8:
+        higher = _of_eight(words[np.maximum(right - 8, 0)], np.clip(size - 8, 0, 8))
+        values += higher.astype(kind) * kind(10**8)
     return values
 
 
-def scaled_decimals(array: Any) -> NDArray[np.int64]:
-    """Decimals of three places as integers (n,), null as anything: the low half of Arrow's 128 bits."""
-    halves = np.frombuffer(array.buffers()[1], np.int64) if len(array) else np.zeros(0, np.int64)
-    return halves[2 * array.offset : 2 * (array.offset + len(array)) : 2].copy()
+_DIGITS = np.uint64(0x3030303030303030)
+_LAST = np.array([2**64 - 256 ** (8 - size) for size in range(9)], np.uint64)  # the bytes of the last `size` digits
+
+
+def _of_eight(word: NDArray[np.uint64], size: Places) -> NDArray[np.uint64]:
+    """The numbers that the last `size` of eight digits make: digits to pairs, pairs to fours, fours to the whole."""
+    word ^= _DIGITS
+    word &= _LAST[size]
+    for step, pairs, low in ((8, 10, 2**64 - 1), (16, 100, 0x00FF00FF00FF00FF), (32, 10_000, 0x0000FFFF0000FFFF)):
+        word &= np.uint64(low)
+        word *= np.uint64(pairs * 2**step + 1)
+        word >>= np.uint64(step)
+    return word
+
+
+def _thousandths(fields: _Fields, words: NDArray[np.uint64], left: Places, right: Places) -> Places:
+    """Decimals of three places at most, as integers of a thousandth."""
+    point = np.minimum(fields.foreign[np.searchsorted(fields.foreign, left)], right)
+    after = np.minimum(point + 1, right)
+    scale = 10 ** (KILO - (right - after))
+    return _whole(words, left, point, np.int64) * 10**KILO + _whole(words, after, right, np.int64) * scale

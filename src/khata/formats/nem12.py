@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from khata.formats.halfhours import UNIT, UNKNOWN, DayRows, compact_day, half_hours, lines_of, micro, worse
+from khata.formats.day_rows import Row, Rows
+from khata.formats.halfhours import UNIT, UNKNOWN, compact_day, half_hours, lines_of, micros, whole_wh, worse
 from khata.formats.meterdays import (
     ACTUAL,
     APPARENT_IMPORT,
@@ -34,7 +35,6 @@ from khata.formats.meterdays import (
     REACTIVE_LEAD,
     SUBSTITUTED,
     Batch,
-    MeterDayBatch,
 )
 from khata.formats.meterdays_cells import COUNT, HALF_HOURS, RowError, plain_serial
 from khata.formats.nem13 import read_registers
@@ -69,15 +69,14 @@ def read_nem12(file: BinaryIO) -> Iterator[Batch]:
     yield from _read_days(records) if version == "NEM12" else read_registers(records)
 
 
-def _read_days(records: Iterator[Record]) -> Iterator[MeterDayBatch]:
+def _read_days(records: Iterator[Record]) -> Iterator[Batch]:
     reader = _Reader()
     for record in records:
         reader.take(record)
-        if reader.rows.full:
-            yield from reader.rows.batch()
+        yield from reader.rows.full()
     reader.close_stream()
     reader.add_up()
-    yield from reader.rows.batch()
+    yield from reader.rows.rest()
 
 
 @dataclass
@@ -126,7 +125,7 @@ class _Part:
 class _Reader:
     """Takes records one by one; holds the days of an NMI until its registers can be added up."""
 
-    rows: DayRows = field(default_factory=DayRows)
+    rows: Rows = field(default_factory=Rows)
     stream: _Stream | None = None
     day: _Day | None = None
     awaits_events: bool = False  # whether 400 records belong to a 300, be it a refused one
@@ -228,14 +227,7 @@ class _Reader:
                 wrong = f"{missing[0]} belongs to this energy and did not come for this day, or could not be read"
                 raise RowError(wrong, next_step="Ask the sender for the day again, with every register")
             values, origins = _together(parts)
-            self.rows.add(
-                line=last.line,
-                serial=stream.serial,
-                day=last.day,
-                channel=stream.channel,
-                values=values,
-                origins=origins,
-            )
+            self.rows.add(Row(last.line, stream.serial, last.day, stream.channel, whole_wh(values), origins))
         except RowError as error:
             self._refuse(stream, last.day, error, last.line, last.text)
 
@@ -290,7 +282,7 @@ def _day(record: Record, stream: _Stream) -> _Day:
         raise RowError(wrong, next_step="Give every field, an unused one empty")
     if not all(_STAMP.fullmatch(cell) for cell in cells[-2:]):
         raise RowError("the time of its update is not readable", next_step="Give 14 figures, or nothing")
-    values = [micro(cell, stream.unit) for cell in cells[2:at]]
+    values = micros(cells[2:at], stream.unit)
     flag = cells[at][0]
     origins: list[int | None] = [ORIGINS.get(flag)] * len(values)
     day = compact_day(cells[1], "the day")

@@ -1,6 +1,7 @@
 """Batches of a delivery laid aside until the whole of it is known: half-hours on disk, everything else in memory.
 
-A row takes about 60 bytes of memory, however many half-hours, voltages and currents it brings.
+A row takes about 60 bytes of memory, however many half-hours, voltages and currents it brings. Whose row it is, is kept
+by who looks the meters up.
 """
 
 import mmap
@@ -47,7 +48,6 @@ class Spool:
     def __init__(self) -> None:
         self.refused: list[Refused] = []
         self.count = 0
-        self._serials: list[NDArray[np.bytes_]] = []
         self._days: list[NDArray[np.datetime64]] = []
         self._scalars: dict[str, list[tuple[int, NDArray[Any]]]] = {name: [] for name in _SCALARS}
         self._matrices = {name: _Matrix(*shape) for name, shape in _MATRICES.items()}
@@ -63,7 +63,6 @@ class Spool:
         self.refused += batch.refused
         if not len(batch):
             return
-        self._serials.append(batch.serials)
         self._days.append(batch.days.astype("M8[D]", copy=False))
         said = {each.name: getattr(batch, each.name) for each in fields(batch)}
         if isinstance(batch, MeterDayBatch):
@@ -80,11 +79,6 @@ class Spool:
             if said.get(name) is not None:
                 matrix.add(self.count, said[name])
         self.count += len(batch)
-
-    def serials(self) -> NDArray[np.bytes_]:
-        """(n,); they are kept no longer than this."""
-        held, self._serials = self._serials, []
-        return np.concatenate([np.zeros(0, "S1"), *held])
 
     def days(self) -> NDArray[np.datetime64]:
         return np.concatenate([np.zeros(0, "M8[D]"), *self._days])

@@ -3,17 +3,18 @@
 import datetime as dt
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 from django.db.models import F, Sum
 
-from khata.consumers.models import Connection
+from khata.consumers.models import Connection, OldNumber
 from khata.discoms.models import Discom, Staff
 from khata.discoms.operations import hire
 from khata.discoms.queries import division_named, office_named
 from khata.ledger.models import Balance
+from khata.ledger.queries import owed_paise
 from khata.ledger.rules import OWED
 from khata.payments.operations import add_counter, set_counter_policy
 
@@ -113,6 +114,29 @@ def visitors(*, discom: Discom, today: dt.date) -> tuple[Visitor, ...]:
         if home is not None:
             mobile, number = home.consumer.mobile_key, home.account_number
             made.append(Visitor(title, mobile, number, home.old, due.get(home.id, 0)))
+    return tuple(made)
+
+
+@dataclass(frozen=True)
+class MeasuredHome:
+    """A household with real half-hours, the first day that has them, and the connections that it stands for."""
+
+    household: str
+    day: dt.date
+    connections: tuple[int, ...]
+
+
+def measured_visitors(homes: Sequence[MeasuredHome]) -> tuple[Visitor, ...]:
+    """Of each household the first connection to whose mobile a code can go."""
+    made = []
+    for home in homes:
+        rows = Connection.objects.filter(id__in=home.connections).exclude(consumer__mobile_key="")
+        found = rows.select_related("consumer").order_by("id").first()
+        if found is not None:
+            old = OldNumber.objects.filter(connection=found).order_by("id").values_list("number", flat=True).first()
+            due = owed_paise(discom=found.discom_id, subject=found.id)
+            title = f"{home.household}: real half-hours on {home.day} and after"
+            made.append(Visitor(title, found.consumer.mobile_key, found.account_number, old or "", due))
     return tuple(made)
 
 

@@ -15,7 +15,8 @@ from khata.discoms.queries import divisions
 from khata.kernel.quantities import Int64
 from khata.ledger.operations import open_books
 from khata.metering.operations import NewReadings, add_reading_cycle, take_readings
-from khata.rehearsal.desk import DeskPerson, Visitor, movers, staff_the_desk, visitors
+from khata.rehearsal.desk import DeskPerson, MeasuredHome, Visitor, measured_visitors, movers, staff_the_desk, visitors
+from khata.rehearsal.half_hours import read_half_hours
 from khata.rehearsal.handover import latin_of, numbered
 from khata.rehearsal.history import amounts, billed_by_reading, billed_by_register
 from khata.rehearsal.households import Series, between, offered, read_households
@@ -153,7 +154,7 @@ def build(*, accounts: int, today: dt.date, tariffs: Path, handover: Path, say: 
         runs=runs,
         examples=_examples(plan, series, payers, runs[-1].cycle),
         staff=staff,
-        visitors=visitors(discom=discom, today=today),
+        visitors=visitors(discom=discom, today=today) + measured_visitors(_measured(plan, series, moved.connection)),
     )
 
 
@@ -281,6 +282,19 @@ def _old_bills(
     stored = keep_old_bills(bills=rows)
     say(step, len(ids), len(ids))
     return stored
+
+
+def _measured(plan: Plan, series: list[Series], connections: Int64) -> tuple[MeasuredHome, ...]:
+    """The households with real half-hours that this Kanpur has, each with its first such day."""
+    real, found = read_half_hours(), dict[str, MeasuredHome]()
+    for name, day, wh in zip(real.household, real.day, real.blocks_wh.sum(axis=1), strict=True):
+        # The same day of another year is another day: its energy tells them apart.
+        fits = [each.household == name and bool((each.wh[each.day == day] == wh).any()) for each in series]
+        positions = np.flatnonzero(fits)
+        rows = np.flatnonzero(np.isin(plan.series, positions))
+        if len(rows) and name not in found:
+            found[name] = MeasuredHome(name, day.item(), tuple(connections[rows].tolist()))
+    return tuple(found.values())
 
 
 # -- what to show --------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ EAN = '="541448800000000000"'
 
 
 def read(text: str | bytes) -> list[MeterDayBatch]:
-    return list(read_fluvius(io.BytesIO(text.encode() if isinstance(text, str) else text)))
+    batches = list(read_fluvius(io.BytesIO(text.encode() if isinstance(text, str) else text)))
+    return [batch for batch in batches if isinstance(batch, MeterDayBatch)]
 
 
 def row(

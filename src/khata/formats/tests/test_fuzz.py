@@ -20,6 +20,7 @@ from khata.formats.text import FormatError
 
 MARKS = b'\x00\n\r",;:.-+0189AEeNx<>&/[]{}\xff\xe0\xa5\xa7'
 FED = 48 << 20
+SECONDS = int(os.environ.get("KHATA_TEST_FUZZ_SECONDS") or 0)  # for `make drills`: atheris takes so long
 
 
 def test_every_form_of_the_table_has_a_good_file_which_is_read() -> None:
@@ -30,7 +31,7 @@ def test_every_form_of_the_table_has_a_good_file_which_is_read() -> None:
 
 
 @pytest.mark.parametrize("form", NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(form: str, content: bytes) -> None:
     read(form, content)
@@ -67,7 +68,7 @@ def changed(content: bytes, changes: list[Change]) -> bytes:
 
 
 @pytest.mark.parametrize("form", NAMES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CHANGES)
 def test_good_files_with_mistakes(form: str, changes: list[Change]) -> None:
     read(form, changed(SEEDS[form], changes))
@@ -76,7 +77,7 @@ def test_good_files_with_mistakes(form: str, changes: list[Change]) -> None:
 @pytest.mark.parametrize("form", NAMES)
 def test_a_good_file_cut_anywhere(form: str) -> None:
     content, chance = SEEDS[form], random.Random(5)
-    for _ in range(25):
+    for _ in range(15):
         read(form, content[: chance.randrange(len(content))])
 
 
@@ -132,21 +133,21 @@ def test_atheris_finds_nothing_but_what_was_planted(planted: bool, tmp_path: Pat
     corpus.mkdir()
     if planted:
         (corpus / "planted").write_bytes(b"\x00" + PLANTED)
-    limits = [f"-artifact_prefix={tmp_path}/", "-rss_limit_mb=900", "-seed=5", "-timeout=20"]
+    runs = [] if SECONDS and not planted else ["-atheris_runs=600"]
+    limits = [*runs, f"-artifact_prefix={tmp_path}/", "-rss_limit_mb=900", "-seed=5", "-timeout=20"]
     done = subprocess.run(
         [
             sys.executable,
             "-m",
             "khata.formats.tests.fuzz",
             str(corpus),
-            "-atheris_runs=600",
-            "-max_total_time=2",
+            f"-max_total_time={SECONDS or 2}",
             *limits,
         ],
         env={**os.environ, "KHATA_FUZZ_PLANTED": "1" if planted else ""},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SECONDS + 120,
         check=False,
     )
     assert (done.returncode == 0) != planted, done.stderr[-3000:]

@@ -78,7 +78,7 @@ def test_a_block_belongs_to_the_half_hour_that_ends_at_its_stamp() -> None:
     assert batch.blocks is not None and batch.blocks[0].tolist() == list(range(1, 49))
     assert batch.total_wh.tolist() == [sum(range(1, 49))] and batch.total_known.all()
     assert batch.channel is not None and batch.channel.tolist() == [IMPORT]
-    assert batch.off is not None and batch.off.tolist() == [-1] and batch.drift_s is None and batch.origins is None
+    assert batch.off is None and batch.volts_dv is None and batch.drift_s is None and batch.origins is None
 
 
 def test_what_is_missing_is_unknown() -> None:

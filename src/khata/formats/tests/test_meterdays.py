@@ -215,8 +215,8 @@ def plainly(content: bytes) -> tuple[list[tuple[Any, ...]], list[Refused]]:
     """The same by the plain reader alone."""
 
     def nothing(chars: Any, edges: Any, others: Any, starts: Any, ends: Any, layout: Any) -> Any:
-        fine, texts = ordinary(chars, edges, others, starts, ends, layout)
-        return np.zeros_like(fine), texts
+        fields, fine, texts = ordinary(chars, edges, others, starts, ends, layout)
+        return fields, np.zeros_like(fine), texts
 
     ordinary = meterdays_quick._ordinary
     with mock.patch.object(meterdays_quick, "_ordinary", nothing):

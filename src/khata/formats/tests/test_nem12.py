@@ -265,14 +265,14 @@ def test_two_envelopes_in_one_file_are_both_read() -> None:
 
 def test_a_register_of_many_years_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("khata.formats.nem12._MOST_HELD", 3)
-    monkeypatch.setattr("khata.formats.halfhours._ROWS", 3)
+    monkeypatch.setattr("khata.formats.day_rows.BATCH_ROWS", 3)
     days = (day(flat(str(n)), date=f"202405{n:02d}") for n in range(1, 11))
     batches = read(file(register(), *days))
     assert len(batches) > 2 and [int(n) for b in batches for n in b.total_wh] == [n * 48_000 for n in range(1, 11)]
 
 
 def test_a_long_file_comes_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("khata.formats.halfhours._ROWS", 3)
+    monkeypatch.setattr("khata.formats.day_rows.BATCH_ROWS", 3)
     text = file(*(f"200,N{n},E1,1,E1,,M{n},kWh,30,\n{day(flat(str(n)))}" for n in range(10)))
     batches = read(text)
     assert len(batches) > 2 and [int(n) for b in batches for n in b.total_wh] == [n * 48_000 for n in range(10)]
@@ -294,7 +294,7 @@ def test_a_long_file_comes_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
         (register() + day(["१", *flat(count=47)]), "VAL-08", "another script"),
         (register() + day(["", *flat(count=47)]), "VAL-08", "is empty"),
         (register() + day(["1e3", *flat(count=47)]), "VAL-08", "not a number"),
-        (register() + day(["9" * 15, *flat(count=47)]), "VAL-05", "more energy than"),
+        (register() + day(["9" * 15, *flat(count=47)]), "VAL-05", "more than a meter"),
         (register() + day(["9" * 16, *flat(count=47)]), "VAL-05", "more than a meter"),
         (register() + day(flat(), "X"), "VAL-08", "no quality"),
         (register() + day(flat(), "V"), "VAL-08", "quality of interval 1"),
@@ -434,7 +434,7 @@ TWO_DAYS = file(
 
 def rows_of(batches: list[MeterDayBatch]) -> list[tuple[bytes, str, int, list[int], list[int]]]:
     out = []
-    for batch in batches:
+    for batch in filter(len, batches):
         assert batch.blocks is not None and batch.channel is not None
         for i in range(len(batch)):
             key = batch.serials[i], str(batch.days[i]), int(batch.channel[i])
@@ -465,4 +465,4 @@ def test_garbage_is_refused_and_never_another_error(garbage: bytes, at: int, ins
             continue
         for batch in batches:
             assert not any("\0" in r.content for r in batch.refused)
-            assert batch.blocks is not None and (batch.blocks >= UNKNOWN_WH).all()
+            assert not len(batch) or (batch.blocks is not None and (batch.blocks >= UNKNOWN_WH).all())
