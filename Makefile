@@ -35,8 +35,9 @@ test:  ## everything, checks included
 bench: $(BIN)/pytest  ## table of speeds and ratios, measured in one run; beside PySAM where requirements-bench.txt is installed
 	$(BIN)/python -m tests.bench
 
-drills: $(BIN)/pytest  ## many more kills of loads, deliveries, cut-overs and rollbacks than the tests have time for
+drills: $(BIN)/pytest  ## more kills of loads, deliveries, cut-overs and rollbacks, and more fuzzing, than the tests have time for
 	KHATA_TEST_KILLS=40 $(BIN)/python -m pytest -n0 tests/migration/test_move_drill.py tests/metering/test_receive_drill.py
+	KHATA_TEST_FUZZ_SECONDS=300 $(BIN)/python -m pytest -n0 src/khata/formats/tests/test_fuzz.py
 
 pictures: $(BIN)/pytest  ## the README's pictures, of the pages as they are (needs Chromium)
 	KHATA_PICTURES=1 $(BIN)/python -m pytest -n0 tests/browser/test_pictures.py

@@ -52,10 +52,11 @@ def drop_database(database: str = DATABASE) -> None:
         admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
 
 
-def build(connections: int, smart_percent: int, *, measured: bool = True) -> None:
+def build(connections: int, smart_percent: int, *, measured: bool = True, prepaid_every: int = 0) -> None:
     """Companies, books, policy, connections: so many with smart meters (31 days of May), the others read twice.
 
-    Not `measured`: no day and no reading yet, and every connection has an old number.
+    Not `measured`: no day and no reading yet, and every connection has an old number. `prepaid_every`: each so-manieth
+    is prepaid.
     """
     from khata.billing.models import BillingPolicy
     from khata.discoms.operations import install_companies
@@ -79,11 +80,19 @@ def build(connections: int, smart_percent: int, *, measured: bool = True) -> Non
     random = np.random.default_rng(20240601)
     for start in range(0, connections, _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, connections))
-        _connect(discom, cycle.id, rows, connections, smart_percent, random, measured)
+        prepaid = rows % prepaid_every == 0 if prepaid_every else np.zeros(len(rows), bool)
+        _connect(discom, cycle.id, rows, connections, smart_percent, random, measured, prepaid)
 
 
 def _connect(  # type: ignore[no-untyped-def]
-    discom, cycle: int, rows: np.ndarray, of: int, smart_percent: int, random: np.random.Generator, measured: bool
+    discom,
+    cycle: int,
+    rows: np.ndarray,
+    of: int,
+    smart_percent: int,
+    random: np.random.Generator,
+    measured: bool,
+    prepaid: np.ndarray,
 ) -> None:
     from khata.consumers.operations import NewConnections, connect
     from khata.discoms.queries import divisions
@@ -100,7 +109,7 @@ def _connect(  # type: ignore[no-untyped-def]
         connected_on=since,
         category=np.where(random.random(count) < 0.85, "LMV-1", "LMV-2").tolist(),
         area=["urban"] * count,
-        mode=["postpaid"] * count,
+        mode=np.where(prepaid, "prepaid", "postpaid").tolist(),
         load_w=random.choice([1000, 2000, 3000, 5000], count),
         old_number=["" if measured else f"{1_000_000 + row}" for row in rows.tolist()],
     )

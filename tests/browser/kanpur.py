@@ -105,12 +105,17 @@ class Kanpur:
         script: bool = True,
         save_data: bool = False,
         height: int = 740,
+        worker: bool = False,
     ) -> BrowserContext:
-        """A browser with an empty cache, in which `who` (a name of `states`) is signed in."""
+        """A browser with an empty cache, in which `who` (a name of `states`) is signed in.
+
+        Without a service worker, unless it is asked for: what one keeps would be no part of what is measured.
+        """
         made = self.browser.new_context(
             viewport={"width": width, "height": height},
             storage_state=self.states[who] if who else None,
             java_script_enabled=script,
+            service_workers="allow" if worker else "block",
             extra_http_headers={"Save-Data": "on"} if save_data else None,
             has_touch=width < 600,
             is_mobile=width < 600,
@@ -203,9 +208,9 @@ def speak(context: BrowserContext, site: str, language: str) -> None:
     context.add_cookies([{"name": settings.LANGUAGE_COOKIE_NAME, "value": language, "url": site}])
 
 
-def plain_home() -> str:
+def plain_home(which: int = 0) -> str:
     """The mobile of a home whose meter is read by the month, and which is alone under its mobile."""
     rows = Connection.objects.filter(discom__code=DISCOM, installation__meter__smart=False, consumer__language="hi")
     rows = rows.exclude(consumer__mobile_key="").select_related("consumer").order_by("id")
     keys = Counter(Connection.objects.values_list("consumer__mobile_key", flat=True))
-    return next(home.consumer.mobile_key for home in rows[:200] if keys[home.consumer.mobile_key] == 1)
+    return [home.consumer.mobile_key for home in rows[:200] if keys[home.consumer.mobile_key] == 1][which]

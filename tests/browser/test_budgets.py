@@ -31,7 +31,7 @@ class Screen:
         self.wire.on("Network.loadingFinished", self._finished)
         self.wire.on("Network.requestWillBeSent", lambda sent: self._asked(sent["request"]["url"]))
         self.wire.send("Network.enable")
-        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("console", lambda message: self._said(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
 
     def wipe(self, site: str, *, language: str, width: int) -> None:
@@ -49,6 +49,10 @@ class Screen:
         self.page.goto(address)
         self.page.evaluate("document.fonts.ready.then(() => 0)")
         return self.bytes - before
+
+    def _said(self, text: str) -> None:
+        if "blocked by Playwright" not in text:  # the service worker, which is looked at in test_offline
+            self.said.append(text)
 
     def _finished(self, done: dict[str, Any]) -> None:
         self.bytes += round(done["encodedDataLength"])

@@ -26,8 +26,13 @@ OF_THE_FRAMEWORK = {
 # second factor was last used. What each role may do there, to the column where it is not all of them.
 CHANGES_IN_PLACE = {
     "consumers_numberasked": {"app": "", "run": "delete, insert, update(connection), update(queued)"},
+    # a code and a recovery code are good once; the functions of the sign-in alone write here
+    "consumers_authenticator": {"app": "", "run": "update(ended_at), update(mobile_key)"},
+    "consumers_lastsignin": {"app": "", "run": ""},
     "consumers_signin": {"app": "", "run": "delete, insert, update(queued)"},
     "discoms_limit": {"app": "insert, update", "run": "delete, insert, update"},
+    # what is usual of a meter, made anew each night
+    "metering_usual": {"app": "", "run": "delete, insert, update"},
     "django_session": {"app": "delete, insert, update", "run": "delete, insert"},
     # what the rules make of a hand-over, anew whenever one of its rows is corrected
     "migration_finding": {"app": "", "run": "delete, insert, update"},
@@ -48,6 +53,7 @@ NEVER_DELETED = {
     "ledger_head",
     "metering_meter",
     "metering_readingcycle",
+    "metering_sender",
     "migration_account",
     "payments_counter",
 }
@@ -55,6 +61,7 @@ NEVER_DELETED = {
 PUT_RIGHT_BY_RUNS = {
     "consumers_connection": "address, connected_on, division_id, live, wave",
     "consumers_consumer": "language, mobile, mobile_key, name, name_key",
+    "metering_sender": "active, name, token_hash",
 }
 # What pages write; each table has a policy of its own for it.
 WRITTEN_BY_THE_WEB = {
@@ -376,6 +383,17 @@ OF_A_WAVE = {
     ("metering_installation", "cycle_id"): f"{_INSTALLED} id, '2024-01-01', 9, now(), null, 888888 "
     "from consumers_connection limit 1",
     ("metering_meter", "discom_id"): "insert into metering_meter (serial, discom_id, smart) values ('X', 8888, false)",
+    ("metering_feed", "meter_id"): "insert into metering_feed (meter_id, from_date) values (888888, '2024-01-01')",
+    ("metering_feed", "sender_id"): "insert into metering_feed (meter_id, from_date, sender_id) "
+    "select id, '2024-01-01', 888888 from metering_meter limit 1",
+    ("metering_finding", "meter_id"): "insert into metering_finding (meter_id, day, channel, revision, rule, "
+    "delivery_id, evidence) select 888888, '2024-01-01', 0, 0, '', id, '{}' from metering_delivery limit 1",
+    ("metering_finding", "delivery_id"): "insert into metering_finding (meter_id, day, channel, revision, rule, "
+    "delivery_id, evidence) select id, '2024-01-01', 0, 0, '', 888888, '{}' from metering_meter limit 1",
+    ("metering_upload", "sender_id"): "insert into metering_upload (id, sender_id, received_at, form, name, sha256, "
+    "size, key) values (gen_random_uuid(), 888888, now(), '', '', '', 0, '')",
+    ("metering_usual", "meter_id"): "insert into metering_usual (meter_id, made_on, days, total_wh, peak_wh, "
+    "zero_days, load_w, hangs) values (888888, '2024-01-01', 0, -1, -1, 0, -1, 0)",
     ("migration_sourcerow", "file_id"): "insert into migration_sourcerow (file_id, line, raw) values (888888, 1, '')",
     (
         "migration_compared",

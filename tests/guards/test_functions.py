@@ -11,7 +11,7 @@ import pytest
 from django.db import ProgrammingError, connection, transaction
 
 from khata.discoms.models import Discom, Office
-from khata.discoms.scope import NOBODY, Scope, scoped
+from khata.discoms.scope import NOBODY, SET_SCOPE, Scope, as_settings, scoped
 from khata.ledger.models import Head
 from khata.metering.models import Installation
 from khata.notices.models import Delivery, Message
@@ -36,6 +36,8 @@ from tests.database import Database
 
 # With the owner's powers, by who may call them. These ask for the scope of an office …
 FOR_AN_OFFICE = {
+    "decide_mobile": "1, 'agreed', 1",
+    "propose_mobile": "1, '9876500009', 'papers', 1",
     "connections_by_number": "array['1234567'], '2024-06-10'",
     "hold_connection": "1",
     "notify": "1, 'payment-taken', array['1'], 'test'",
@@ -49,17 +51,34 @@ FOR_ITS_CONSUMER_TOO = {"notify", "owed", "payers"}
 WITHIN_THE_SCOPE = {
     "connections_beside": "",
     "meter_days": "{connection}, '2024-05-01', '2024-06-01'",
+    "meter_half_hours": "{connection}, '2024-05-01', '2024-06-01'",
+    "own_authenticator": "",
 }
+# … these do something to what is the scope's own, and nothing to anybody else's …
+ON_ONES_OWN = {
+    *("switch_on_authenticator", "switch_off_authenticator"),
+    *("note_new_mobile", "change_mobile", "stop_mobile", "give_view", "end_view"),
+}
+# Who sends meter data is known by the hash of a credential (tests/api/test_sending.py).
+BY_A_CREDENTIAL = {"sender_with", "note_upload", "upload_seen"}
 # … and these ask for a proof instead: a mobile by a code sent to it, a receipt and a message by the short code in it.
-FOR_A_PROOF = {"connections_of_mobile", "message_sent", "receipt_check"}
+FOR_A_PROOF = {"connections_of_mobile", "message_sent", "receipt_check", "views_of_mobile", *BY_A_CREDENTIAL}
 # A request for a code is written, tried and used by an id that one session alone knows.
 BY_ITS_ID = {"note_seen_number", "note_sign_in", "try_sign_in", "use_sign_in"}
+# What else a sign-in is asked, by its id once its code has fitted; an authenticator and a view by theirs.
+BY_ITS_ID |= {"asked_further", "note_signed_in", "use_step", "use_recovery", "views_shown"}
 # A request for a new number is written, and read by no page.
 WRITTEN_BLIND = {"note_number_asked"}
 # … and what a company publishes, as long as it does, is anybody's (tests/migration/test_telling.py).
 PUBLISHED = {"count_listed", "listed_numbers", "number_lists"}
-BY_THE_WEB = {*PUBLISHED, *WRITTEN_BLIND, *FOR_AN_OFFICE, *WITHIN_THE_SCOPE, *FOR_A_PROOF, *BY_ITS_ID}
-BY_RUNS = {*PUBLISHED, *FOR_AN_OFFICE, *FOR_A_PROOF, "analyze_staged", "make_meter_month"}
+BY_THE_WEB = {*PUBLISHED, *WRITTEN_BLIND, *FOR_AN_OFFICE, *WITHIN_THE_SCOPE, *FOR_A_PROOF, *BY_ITS_ID, *ON_ONES_OWN}
+BY_RUNS = {
+    *PUBLISHED,
+    *FOR_AN_OFFICE.keys() - {"decide_mobile", "propose_mobile"},
+    *FOR_A_PROOF,
+    "analyze_staged",
+    "make_meter_month",
+}
 TRIGGERS = {
     *("check_approval", "check_cleared", "check_counter_receipt", "check_decision", "check_entry", "check_postings"),
     *("check_proposed", "check_reference", "check_shift", "check_shift_closed", "check_verdict"),
@@ -67,7 +86,7 @@ TRIGGERS = {
 # The only work of the other functions is done with the powers of whoever calls.
 HARMLESS = {
     *("append_only", "asked_by_web", "demand_office", "desk", "fence", "hold", "masked", "never_deleted", "refers"),
-    *("refuse_change", "scope", "window_of"),
+    *("refuse_change", "scope", "window_of", "open_changes", "standing_views"),
 }
 
 
@@ -95,6 +114,10 @@ def scene(module_database: Database) -> Iterator[Town]:
     take(discom=company, channel="counter", receipts=NewReceipts(**one))
     set_counter_policy(discom=company, from_date=day("2024-04-01"), most_paise=1_000_00, source="test")
     open_shift(counter=counter.id, staff=cashier.id, opening_paise=0, now=now, today=today)
+    on = "select khata.switch_on_authenticator(gen_random_uuid(), 'nonce', array['hash'], 1)"
+    web = module_database.as_role("app")
+    with web, scoped(built.seen_by("Asha")), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(on)
     yield built
 
 
@@ -306,6 +329,68 @@ def test_a_request_for_a_code_is_read_by_its_id_and_each_look_is_a_try(module_da
         assert web.execute(look, ["0b6a1c1e-7f57-4d0e-9a52-6a3d3f0b5a13"]).fetchall() == []
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             web.execute("select from consumers_signin")
+
+
+# -- on one's own ------------------------------------------------------------------------------------------------------
+
+WRITTEN = ("signin", "authenticator where ended_at is null", "mobilechange", "mobileword", "viewgrant", "viewended")
+
+
+@pytest.mark.parametrize(
+    ("call", "done"),
+    [
+        ("switch_off_authenticator()", {"authenticator where ended_at is null": -1}),
+        ("note_new_mobile(gen_random_uuid(), '9876500008', 'n', 6::smallint, now(), false, {asha})", {"signin": 1}),
+        ("change_mobile('{proof}')", {"mobilechange": 1}),
+        ("stop_mobile({change})", {"mobileword": 1}),
+        ("give_view(gen_random_uuid(), {asha}, '9876500008', 'tenant')", {"viewgrant": 1}),
+        ("end_view('{view}')", {"viewended": 1}),
+    ],
+)
+def test_what_one_does_to_ones_own_nobody_else_does(
+    module_database: Database, scene: Town, call: str, done: dict[str, int]
+) -> None:
+    """Neither a stranger, nor an office, nor whoever was let in. What was done is given up."""
+    asha = scene.connections["Asha"]
+    with module_database.connect("owner") as work:  # one transaction for all, and none of it stays
+        given = {"asha": asha, **_something_of_ashas(work, asha, waiting="change_mobile" not in call)}
+        strangers = [NOBODY, scene.seen_by("Bina"), office_scope(KESCO), Scope(None, None, None, asha)]
+        for scope, wanted in [*((one, {}) for one in strangers), (scene.seen_by("Asha"), done)]:
+            before = _counts(work)
+            work.execute(SET_SCOPE, as_settings(scope))
+            work.execute(f"select * from khata.{call.format(**given)}")
+            after = _counts(work)
+            assert {name: after[name] - before[name] for name in WRITTEN if after[name] != before[name]} == wanted
+        work.rollback()
+
+
+def _something_of_ashas(work: psycopg.Connection, asha: int, *, waiting: bool) -> dict[str, object]:
+    statements = {
+        "view": "insert into consumers_viewgrant (id, connection_id, given_by, mobile_key, label) "
+        "values (gen_random_uuid(), %s, '9876543210', '9876500006', 'tenant') returning id",
+        "proof": "insert into consumers_signin (id, mobile_key, nonce, digits, asked_at, tries, used, queued, "
+        "connection) values (gen_random_uuid(), '9876500007', 'n', 6, now(), 0, true, true, %s) returning id",
+    }
+    if waiting:
+        statements["change"] = (
+            "insert into consumers_mobilechange (connection_id, mobile_was, mobile_new, holds_until, reason) "
+            "values (%s, '9876543210', '9876500007', now(), '') returning id"
+        )
+    return {name: work.execute(statement, [asha]).fetchall()[0][0] for name, statement in statements.items()}
+
+
+def _counts(work: psycopg.Connection) -> dict[str, int]:
+    return {name: work.execute(f"select count(*) from consumers_{name}").fetchall()[0][0] for name in WRITTEN}
+
+
+def test_a_recovery_code_and_a_step_of_an_authenticator_are_good_once(module_database: Database, scene: Town) -> None:
+    with module_database.connect("owner") as work:
+        ((which,),) = work.execute("select id from consumers_authenticator").fetchall()
+        tries = [("use_step", 7, True), ("use_step", 7, False), ("use_step", 6, False), ("use_step", 8, True)]
+        tries += [("use_recovery", "other", False), ("use_recovery", "hash", True), ("use_recovery", "hash", False)]
+        for name, given, good in tries:
+            assert work.execute(f"select khata.{name}(%s, %s)", [which, given]).fetchall() == [(good,)], (name, given)
+        work.rollback()
 
 
 # -- for a proof -------------------------------------------------------------------------------------------------------

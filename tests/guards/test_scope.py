@@ -268,8 +268,32 @@ def test_a_clerk_who_is_also_a_consumer_sees_both_and_no_more(
     assert found == {name: parts[0][name] | parts[1][name] for name in found}
 
 
+def test_whom_a_holder_lets_see_a_connection_sees_it_and_neither_person_nor_messages(
+    module_database: Database, scene: Town, fenced: list[str]
+) -> None:
+    let_in = seen(module_database, Scope(None, None, None, scene.connections["Asha"]), fenced)
+    own = seen(module_database, scene.seen_by("Asha"), fenced)
+    assert {name for name, found in let_in.items() if found} == OWN - {"consumers_consumer", "notices_message"}
+    assert within(let_in, own)
+    assert {name for name in own if own[name] != let_in[name]} == {"consumers_consumer", "notices_message"}
+    assert disjoint(let_in, seen(module_database, scene.seen_by("Bina"), fenced)) == SHARED
+
+
+def test_who_was_let_in_has_no_other_scope_beside_it(scene: Town) -> None:
+    office = office_scope(KESCO, GUMTI)
+    for consumer, first, last in ((scene.consumers["Asha"], None, None), (None, office.office_from, office.office_to)):
+        with pytest.raises(ValueError, match="sees that alone"):
+            Scope(consumer, first, last, scene.connections["Bina"])
+
+
 def test_a_number_that_belongs_to_nobody_sees_nothing(module_database: Database, fenced: list[str]) -> None:
-    for scope in (Scope(0, None, None), Scope(-1, None, None), Scope(None, 0, 0), Scope(None, 999_999_999, 0)):
+    for scope in (
+        Scope(0, None, None),
+        Scope(-1, None, None),
+        Scope(None, 0, 0),
+        Scope(None, 999_999_999, 0),
+        Scope(None, None, None, 0),
+    ):
         assert not any(seen(module_database, scope, fenced).values())
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
+from khata.consumers.rules import mobile_key
 from khata.discoms.scope import NOBODY, Scope, scoped
 from khata.notices.models import Delivery, Message
 from khata.notices.operations import queue_one, send_queued
@@ -34,7 +35,7 @@ def put(built: Town, name: str, template: Template, language: str = "hi") -> int
         template=template,
         subject=built.connections[name],
         language=language,
-        mobile="9876543210",
+        mobile=next(mobile_key(home.mobile) for home in CAST if home.name == name),
         values=VALUES[template.name],
         cause="test:it:1",
     )

@@ -12,6 +12,7 @@ from django_otp.oath import hotp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from khata.billing.models import Bill
 from khata.consumers import strong
 from khata.consumers.rules import RECOVERY_ALPHABET, SILENT_DAYS, STEP_SECONDS, recovery_typed
 from tests.portal.scene import Scene, browser, held_by
@@ -178,8 +179,6 @@ def test_a_mobile_long_silent_is_asked_once_more(scene: Scene, days: int, asked:
 
 def bill_number(scene: Scene, name: str) -> str:
     with scene.database.as_role("run"):
-        from khata.billing.models import Bill
-
         return "".join(one for one in Bill.objects.get(connection=scene.town.connections[name]).number if one.isdigit())
 
 
@@ -203,11 +202,11 @@ def test_a_recovery_code_is_understood_as_people_write_it(drawn: str) -> None:
         assert recovery_typed(typed) == drawn
 
 
-@given(st.integers(0, 2**31), st.integers(-3, 3))
+@given(st.integers(1_000, 2**31), st.integers(-3, 3))
 def test_a_step_is_found_within_one_of_now(moment: int, off: int) -> None:
     step = moment // STEP_SECONDS + off
     typed = f"{hotp(strong.secret_of('ab' * 16, 'key'), step):06d}"
     now = dt.datetime.fromtimestamp(moment, dt.UTC)
-    found = strong.step_of(nonce="ab" * 16, typed=typed, after=-5, now=now, key="key")
+    found = strong.step_of(nonce="ab" * 16, typed=typed, after=0, now=now, key="key")
     assert (found == step) if abs(off) <= 1 else (found is None or found != step)
     assert strong.step_of(nonce="ab" * 16, typed=typed, after=step, now=now, key="key") is None or abs(off) > 1

@@ -10,6 +10,7 @@ from django.test import Client
 from khata.billing.models import Bill, OldBill
 from khata.discoms.models import Discom
 from khata.display.money import rupees
+from khata.kernel.variants import NotTheSamePaiseError
 from khata.ledger.operations import OnHead, post_one
 from khata.ledger.queries import heads
 from khata.portal.what_if import _number
@@ -30,7 +31,17 @@ MORE_LOAD = smart(
     address="9 Load Lane",
     terms=(Agreed("2023-04-01"), Agreed("2024-06-01", load_w=4_000)),
 )
-PEOPLE = (RISING, FALLING, MORE_LOAD)
+# In May three times its June demand, and more than is sanctioned.
+DEMANDING = smart(
+    "Demandi",
+    Usage("2024-05-01", (8_000,) * 31, demand_w=3_000),
+    Usage("2024-06-01", (8_000,) * 30, opening=1_248_000, demand_w=1_000),
+    mobile="9876543233",
+    address="10 Demand Lane",
+)
+SETTLED = smart("Settledevi", Usage("2024-05-01", (8_000,) * 61), mobile="9876543234", address="11 Settled Lane")
+ONE_BILL = smart("Firstdevi", Usage("2024-06-01", (8_000,) * 30), mobile="9876543235", address="12 First Lane")
+PEOPLE = (RISING, FALLING, MORE_LOAD, DEMANDING, SETTLED, ONE_BILL)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +59,12 @@ def scene(module_database: Database) -> Iterator[Scene]:
     paid = made.town.bill("Fallingdevi").payable_paise
     rows = [OnHead(of["consumers"], falling, -paid), OnHead(of["cash"], 0, paid)]
     post_one(kind="receipt", cause="test:receipt:1", business_date=day("2024-06-20"), reason="", postings=rows)
+    first = made.town.connections["Firstdevi"]
+    OldBill.objects.create(connection_id=first, month=day("2024-06-01"), units_wh=10_000, amount_paise=90_00)
+    settled, due = made.town.connections["Settledevi"], made.town.bill("Settledevi").payable_paise
+    for kind, paise in (("correction", 500_00), ("receipt", due - 500_00)):
+        rows = [OnHead(of["consumers"], settled, -paise), OnHead(of["cash"], 0, paise)]
+        post_one(kind=kind, cause=f"test:{kind}:2", business_date=day("2024-06-20"), reason="test", postings=rows)
     made.town.run("2024-07")
     with web(module_database):
         yield made
@@ -108,6 +125,51 @@ def test_the_first_bill_and_last_year_are_said_plainly(scene: Scene) -> None:
     )
 
 
+def test_the_biggest_reason_comes_first_and_has_the_direction_of_the_difference(scene: Scene) -> None:
+    text = page(scene.consumer("Risingdevi"), f"/bills/{bill_of(scene, 'Risingdevi')}/why/")
+    rows, _ = amounts(text)
+    said = text[text.index("The biggest reason: ") : text.index("<dl")]
+    (amount,) = re.findall(r"₹([\d,.]+) more\.", said)
+    assert rupees(max(rows)).removeprefix("₹").startswith(amount)
+    falling = page(scene.consumer("Fallingdevi"), f"/bills/{bill_of(scene, 'Fallingdevi')}/why/")
+    assert " less." in falling[falling.index("The biggest reason: ") : falling.index("<dl")]
+
+
+def test_a_correction_that_is_settled_is_no_reason(scene: Scene) -> None:
+    text = page(scene.consumer("Settledevi"), f"/bills/{bill_of(scene, 'Settledevi')}/why/")
+    rows, total = amounts(text)
+    assert sum(rows) == total
+    assert ("Corrections" in text, "left unpaid" in text) == (False, False)
+
+
+def test_a_bill_that_is_not_priced_to_its_own_paise_again_shows_both_totals(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def not_the_same(*_: object) -> None:
+        raise NotTheSamePaiseError(12_345, 1)
+
+    monkeypatch.setattr("khata.portal.why.explain_change", not_the_same)
+    bill = bill_of(scene, "Risingdevi")
+    text = page(scene.consumer("Risingdevi"), f"/bills/{bill}/why/")
+    with scene.database.as_role("run"):
+        found = Bill.objects.get(id=bill)
+    assert rupees(found.payable_paise + found.arrears_paise) in text
+    assert "cannot be told apart at the moment" in text
+    assert "<tbody>" not in text
+    assert [record.getMessage().startswith(f"bills {bill} and ") for record in caplog.records] == [True]
+    assert "12345" not in caplog.text
+
+
+def test_a_month_that_is_billed_costs_what_its_bill_says(scene: Scene) -> None:
+    client = scene.consumer("Demandi")
+    for month, cycle in (("2024-05", "2024-06"), ("2024-06", "2024-07")):
+        with scene.database.as_role("run"):
+            bill = Bill.objects.get(id=bill_of(scene, "Demandi", cycle))
+        text = page(client, f"/usage/month/{month}/?in=rupees")
+        assert rupees(bill.payable_paise) in text
+        assert "The demand is taken from your last bill." not in text
+
+
 def test_only_one_s_own_bills_are_compared(scene: Scene) -> None:
     client = scene.consumer("Risingdevi")
     own, other = bill_of(scene, "Risingdevi"), bill_of(scene, "Fallingdevi")
@@ -125,6 +187,8 @@ def test_the_way_there_stands_on_the_bill_and_at_home_when_it_rose(scene: Scene)
     assert address in page(rising, address.removesuffix("why/"))
     assert address in page(rising, "/")
     assert "/why/" not in page(scene.consumer("Fallingdevi"), "/")
+    # Its first bill here, dearer than the former system's last.
+    assert f"/bills/{bill_of(scene, 'Firstdevi')}/why/" in page(scene.consumer("Firstdevi"), "/")
 
 
 # -- what if -----------------------------------------------------------------------------------------------------------

@@ -134,6 +134,10 @@ def _change(
     bill: Bill, against: Bill, bases: Mapping[int, Basis], found: Compared, late_paise: int, corrected_paise: int
 ) -> Change:
     arrears = bill.arrears_paise - against.arrears_paise
+    # What was entered and is settled since made no difference: each counts at most as much as the arrears differ.
+    late_paise, corrected_paise = (
+        max(-abs(arrears), min(each, abs(arrears))) for each in (late_paise, corrected_paise)
+    )
     paise = {code: 0 for code in CODES if code != TOGETHER} | dict(found.paise)
     paise.update({ARREARS: arrears - late_paise - corrected_paise, LATE: late_paise, CORRECTIONS: corrected_paise})
     facts = _facts(bases[bill.id], bases[against.id], found)
@@ -237,22 +241,21 @@ def bases_of(bills: Iterable[Bill]) -> dict[int, Basis]:
         for bill, start, end, *more, rated_on, run in cursor.fetchall():
             stretches.setdefault(bill, []).append(Stretch(day_number(start), day_number(end), *more))
             run_of[bill] = rated_on, run
-    database = str(connection.settings_dict["NAME"])
-    orders = {run: orders_pinned(_editions(database, run)) for run in {run for _, run in run_of.values()}}
+    orders = {run: orders_of_run(run) for run in {run for _, run in run_of.values()}}
     return {
         bill: Basis(tuple(parts), day_number(run_of[bill][0]), orders[run_of[bill][1]].orders, payable_of[bill])
         for bill, parts in stretches.items()
     }
 
 
-def orders_pinned(editions: tuple[int, ...]) -> PublishedOrders:
-    """The orders of some editions; an edition never changes, so a process reads it once."""
-    return _remembered(str(connection.settings_dict["NAME"]), editions)
+def orders_of_run(run: int) -> PublishedOrders:
+    """The orders that a run pinned. Neither that nor an edition ever changes, so a process reads each once."""
+    database = str(connection.settings_dict["NAME"])
+    return _remembered(database, _editions(database, run))
 
 
 @lru_cache(maxsize=256)
 def _editions(_database: str, run: int) -> tuple[int, ...]:
-    """What a run pinned, which never changes either."""
     return tuple(Run.objects.get(id=run).terms["editions"])
 
 

@@ -52,7 +52,7 @@ def part_facts(
     spans.begin_at_readings(plain)
     end, unissued = spans.ends(plain)
     unissued.update(_days_missing(spans, meters, smart, end))
-    registers = _registers(plain, smart, billed)
+    registers = _registers(plain, smart, billed, _changed_since(ids, meters, smart, billed, month))
     demand = _demands(plain, smart)
     facts = Facts(
         start=spans.start,
@@ -260,10 +260,10 @@ def _days_missing(spans: _Spans, meters: Hung, smart: Days, end: Int64) -> dict[
     return {int(row): DAYS_MISSING for row in spans.meter_of[short]}
 
 
-def _registers(plain: Readings, smart: Days, billed: _Billed) -> tuple[Int64, Int64, Int64]:
+def _registers(plain: Readings, smart: Days, billed: _Billed, changed: dict[int, int]) -> tuple[Int64, Int64, Int64]:
     """Registers at day boundaries, from readings and from both ends of meter days; sorted by meter and day."""
     bare = _without_register(smart)
-    register = np.where(bare, _running(smart, billed), smart.register_wh)
+    register = np.where(bare, _running(smart, billed, changed), smart.register_wh)
     kept = (register != UNKNOWN) & (smart.total_wh != UNKNOWN)
     meter, day, total, register = smart.meter[kept], smart.day[kept], smart.total_wh[kept], register[kept]
     # A day's beginning is the end of the day before; only after a gap must it be worked back.
@@ -279,8 +279,11 @@ def _registers(plain: Readings, smart: Days, billed: _Billed) -> tuple[Int64, In
     return meters[first], at[first], wh[first]
 
 
-def _running(smart: Days, billed: _Billed) -> Int64:
-    """Totals added up from the register of the last bill: the register that a file of totals did not bring."""
+def _running(smart: Days, billed: _Billed, changed: dict[int, int]) -> Int64:
+    """Totals added up from the register of the last bill: the register that a file of totals did not bring.
+
+    `changed`: by how many Wh the billed days of a meter changed since; the next bill makes up for it.
+    """
     if not len(billed.meter) or not len(smart.meter):
         return np.zeros_like(smart.total_wh)
     order = np.argsort(billed.meter, kind="stable")
@@ -292,7 +295,63 @@ def _running(smart: Days, billed: _Billed) -> Int64:
     total = np.where(billed_already | (smart.total_wh == UNKNOWN), 0, smart.total_wh)
     upto = np.cumsum(total)
     before = np.concatenate([[0], upto])[np.searchsorted(smart.meter, smart.meter, side="left")]
+    for meter, energy_wh in changed.items():
+        base = np.where(smart.meter == meter, base + energy_wh, base)
     return np.asarray(base + upto - before, np.int64)
+
+
+_BILLED_SPANS = """
+    select b.connection_id, u.meter, (p.start - date '1970-01-01')::bigint, (p."end" - date '1970-01-01')::bigint,
+        u.closing - u.opening
+    from billing_bill b join billing_billpart p on p.bill_id = b.id
+    cross join lateral unnest(p.meters, p.opening_wh, p.closing_wh) as u (meter, opening, closing)
+    where b.connection_id = any(%s) and b.cycle < %s and u.meter = any(%s)
+    order by b.connection_id, p.start"""
+
+
+def _changed_since(ids: Int64, meters: Hung, smart: Days, billed: _Billed, month: Month) -> dict[int, int]:
+    """Of meters without registers whose billed days were corrected: their days as known now less what was billed.
+
+    With registers the next difference has it by itself. All bills of such a meter are added up, earlier adjustments
+    with them, so a change is made up for once.
+    """
+    bare = np.unique(smart.meter[_without_register(smart)])
+    bare = bare[np.isin(bare, billed.meter)]
+    if not len(bare):
+        return {}
+    query = """
+        select distinct meter_id from metering_meterday
+        where meter_id = any(%s) and channel = 0 and revision > 0 and day >= %s and day < %s order by meter_id"""
+    since = month.start - dt.timedelta(days=_LATE_DAYS)
+    corrected = integers(query, (bare.tolist(), since, month.end), 1)[0]
+    owners = ids[np.isin(billed.meter, corrected)]
+    if not len(owners):
+        return {}
+    rows = integers(_BILLED_SPANS, (owners.tolist(), month.cycle, corrected.tolist()), 5)
+    hung_from = {(c, m): day for c, m, day in zip(meters.connection, meters.meter, meters.from_day, strict=True)}
+    found = {}
+    for owner in owners.tolist():
+        at = int(np.searchsorted(ids, owner))
+        meter = int(billed.meter[at])
+        _, _, start, end, energy = (column[(rows[0] == owner) & (rows[1] == meter)] for column in rows)
+        if len(start) and end[-1] == billed.end[at]:  # an old system has billed nothing in between
+            start = np.maximum(start, hung_from.get((owner, meter), 0))
+            known = _energy_wh(meter, start, end)
+            if known is not None and known != energy.sum():
+                found[meter] = known - int(energy.sum())
+    return found
+
+
+_LATE_DAYS = 62  # before the month: late days are taken for 45, and it may be the next month when they are billed
+
+
+def _energy_wh(meter: int, start: Int64, end: Int64) -> int | None:
+    """The days of some spans as they are known now; None where one is not, or has a register of its own."""
+    stored = days(np.array([meter]), date_of(int(start.min())), date_of(int(end.max())))
+    inside = ((stored.day[:, None] >= start) & (stored.day[:, None] < end)).any(axis=1)
+    total = stored.total_wh[inside]
+    whole = len(total) == int((end - start).sum()) and (total != UNKNOWN).all()
+    return int(total.sum()) if whole and (stored.register_wh[inside] == UNKNOWN).all() else None
 
 
 def _demands(plain: Readings, smart: Days) -> tuple[Int64, Int64, Int64, Int64]:

@@ -76,7 +76,8 @@ class Approval(models.Model):
 
 
 class BillRun(models.Model):
-    """A run over one division for one bill month; or, with a decision, over the one connection that it released."""
+    """A run over one division for one bill month; or over one connection of it that was held: released by a decision,
+    or billed again because days came late."""
 
     run = models.OneToOneField(Run, models.PROTECT, primary_key=True)
     discom = models.ForeignKey(Discom, models.PROTECT)
@@ -86,10 +87,14 @@ class BillRun(models.Model):
     due_date = models.DateField()
     rated_on = models.DateField(help_text="whose day's figures its bills bear: the bill date of the month's own run")
     decision = models.OneToOneField(Decision, models.PROTECT, null=True)
+    late_part = models.ForeignKey(Part, models.PROTECT, null=True, help_text="that held it before the late days came")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["division", "cycle"], condition=Q(decision=None), name="bill_run_once"),
+            models.UniqueConstraint(
+                fields=["division", "cycle"], condition=Q(decision=None, late_part=None), name="bill_run_once"
+            ),
+            models.CheckConstraint(condition=Q(decision=None) | Q(late_part=None), name="bill_run_for_one_cause"),
             models.CheckConstraint(condition=Q(cycle__day=1), name="bill_run_cycle_is_a_month"),
         ]
 

@@ -145,7 +145,9 @@ class _Terms:
 
 def _check_order(terms: _Terms, divisions: Sequence[Office]) -> None:
     """Months are billed one after the other: arrears, first days and first registers come from the month before."""
-    runs = BillRun.objects.filter(division__in=divisions, decision=None).select_related("division", "run__runclosed")
+    runs = BillRun.objects.filter(division__in=divisions, decision=None, late_part=None).select_related(
+        "division", "run__runclosed"
+    )
     for run in runs.order_by("cycle", "division_id"):
         name, month = run.division.name_en, f"{run.cycle:%Y-%m}"
         if run.cycle > terms.cycle and not runs.filter(division=run.division, cycle=terms.cycle).exists():

@@ -19,6 +19,7 @@ from khata.billing.rules import (
     TOO_DEAR,
     TOO_HIGH,
     TOO_MUCH,
+    UNREAD,
     Bills,
     Month,
     Policy,
@@ -41,6 +42,7 @@ from khata.kernel.rating import KERNEL_VERSION
 from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
 from khata.ledger.rules import CONSUMERS, OWED
+from khata.metering.queries import newest_delivery
 from khata.notices.operations import NewMessages, queue
 from khata.notices.rules import BILL_ISSUED
 from khata.tariffs.queries import PublishedOrders
@@ -81,12 +83,13 @@ class Setting:
 def work(setting: Setting, part: Part) -> dict[str, int]:
     """Read, determine, rate, hold, store, post: all of a part in the caller's transaction."""
     subjects = np.array(part.subjects, np.int64)
+    seen = newest_delivery()  # before the days are read: what comes meanwhile is late
     read = part_facts(subjects, setting.month, setting.since, setting.categories, setting.areas)
     unissued = dict(read.unissued)
     determinants, priced, owners = _rate(setting, read, unissued)
     bills = summed(priced, owners)
     kept = _plausible(setting, read, bills, priced, unissued)
-    _store_unissued(setting, part, read, bills, unissued)
+    _store_unissued(setting, part, read, bills, unissued, seen)
     counts = _issue(setting, part, read, determinants, priced, bills, kept)
     for reason in unissued.values():
         counts[reason.outcome] = counts.get(reason.outcome, 0) + 1
@@ -173,7 +176,9 @@ def _plausible(
     return kept & ~dear
 
 
-def _store_unissued(setting: Setting, part: Part, read: PartFacts, bills: Bills, unissued: dict[int, Reason]) -> None:
+def _store_unissued(
+    setting: Setting, part: Part, read: PartFacts, bills: Bills, unissued: dict[int, Reason], seen: int
+) -> None:
     rated = {int(position): row for row, position in enumerate(bills.connection)}
 
     def evidence(position: int) -> dict[str, object]:
@@ -182,6 +187,8 @@ def _store_unissued(setting: Setting, part: Part, read: PartFacts, bills: Bills,
             "end": str(date_of(int(read.facts.end[position]))),
         }
         facts.update(unissued[position].facts)
+        if unissued[position].code in UNREAD:
+            facts["delivery"] = seen
         row = rated.get(position)
         if row is not None:
             for name in ("energy_wh", "load_w", "assessed_paise"):

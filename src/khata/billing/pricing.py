@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from django.db import connection
 
-from khata.billing.change import bases_of, orders_pinned
-from khata.billing.models import Bill, BillPart, BillRun
+from khata.billing.change import bases_of, orders_of_run
+from khata.billing.models import Bill
 from khata.billing.queries import latest_bill
 from khata.consumers.models import Connection, Terms
+from khata.consumers.queries import all_terms
 from khata.kernel.bills import UNPUBLISHED, Priced, cuts, price
 from khata.kernel.days import date_of, day_number, month_number, month_start
 from khata.kernel.order import Mode, Order
 from khata.kernel.quantities import Int64
 from khata.kernel.shares import largest_remainder
-from khata.kernel.variants import Piece, changed, payable, segments_of
+from khata.kernel.variants import Basis, Piece, changed, payable, segments_of
 
 # What had to be assumed, as codes: the figure of an earlier month; the demand of the last bill.
 FPPAS, DEMAND = "fppas", "demand"
@@ -25,6 +27,10 @@ _OLDEST_FPPAS = 24  # months looked back for the newest published figure
 
 class NotPriceableError(LookupError):
     """There is no order or no terms to price by, or no bill yet to compare with."""
+
+
+class NoSupplyError(NotPriceableError):
+    """In the whole month nothing was supplied: before the connection was made, or after it ended."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +49,36 @@ class MonthCosts:
 
 @dataclass(frozen=True)
 class PricedBy:
-    """What of a connection several months are priced by: the orders, its terms, the demand of its last bill."""
+    """What of a connection several months are priced by: the orders, its terms, its last bill and the demand of it."""
 
     orders: tuple[Order, ...]
     terms: tuple[Terms, ...]
     demand_w: int
+    bill: Bill | None
 
 
 def priced_by(*, connection_id: int) -> PricedBy:
     """Raises NotPriceableError where no order is published yet."""
-    bill, orders = latest_bill(connection_id=connection_id), _orders(connection_id)
-    demand_w = max(BillPart.objects.filter(bill=bill).values_list("demand_w", flat=True), default=0) if bill else 0
-    terms = Terms.objects.filter(connection_id=connection_id).order_by("from_date", "revision")
-    return PricedBy(orders, tuple(terms), demand_w)
+    discom = Connection.objects.values_list("discom_id", flat=True).get(id=connection_id)
+    bill, terms = latest_bill(connection_id=connection_id), all_terms(connection_id=connection_id)
+    return priced_by_these(discom=discom, bill=bill, terms=terms)
+
+
+def priced_by_these(*, discom: int, bill: Bill | None, terms: Sequence[Terms]) -> PricedBy:
+    """As `priced_by`, of a connection whose newest bill and all terms (in order) are at hand.
+
+    The orders are those of the newest run of the company: they made everybody's last bill.
+    """
+    query = """
+        select run_id, (select coalesce(max(demand_w), 0) from billing_billpart where bill_id = %s)
+        from billing_billrun where discom_id = %s order by cycle desc, run_id desc limit 1"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [bill.id if bill else None, discom])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotPriceableError("the company has made no bill here yet, so that no order is published.")
+    run, demand_w = row
+    return PricedBy(orders_of_run(run).orders, tuple(terms), demand_w, bill)
 
 
 def month_costs(
@@ -70,16 +93,19 @@ def month_costs(
     """What each day of the month cost: what its units added to the month's bill, and its share of the standing part.
 
     f(E) is the bill of the whole month with the units E so far. A day costs f with it less f without it, and by days
-    its share of f(0). `used`: Wh by day, None or absent where not known (it then bears its share alone), and days from
-    `today` on are not used yet. `by` spares reading it again for a further month; `ahead_wh` are energies of the whole
-    month, above what is known, taken as used at its end. Raises NotPriceableError.
+    its share of f(0). A month that has its own bill is priced as that was, with its demand, terms and orders: the same
+    energy comes to the same paise. `used`: Wh by day, None or absent where not known (it then bears its share alone),
+    and days from `today` on are not used yet. `by` spares reading it again for a further month; `ahead_wh` are energies
+    of the whole month, above what is known, taken as used at its end. Raises NotPriceableError, NoSupplyError.
     """
     month = month.replace(day=1)
     end = month_start(month_number(month) + 1)
     days = [month + dt.timedelta(at) for at in range((end - month).days)]
     used_wh = [max(used.get(day) or 0, 0) if day < today else 0 for day in days]
     by = by or priced_by(connection_id=connection_id)
-    spans = _spans(by.terms, month, end)
+    billed = _billed(connection_id, month, end, by.bill)
+    spans = _spans_of(billed, month) if billed else _spans(by, month, end)
+    orders, bill_day = (billed.orders, billed.bill_day) if billed else (by.orders, day_number(end))
     origin = day_number(month)
     known = [at for at, wh in enumerate(used_wh) if wh]
     # One bill for each running total, then one for each energy of the whole month.
@@ -88,20 +114,19 @@ def month_costs(
 
     def pieces(number: int, bill_day: int, more: Sequence[int]) -> list[Piece]:
         made: list[Piece] = []
-        for first, last, terms in _cut(spans, [day - origin for day in more]):
+        for first, last, whose in _cut(spans, [day - origin for day in more]):
             energy = sum(used_wh[first : min(last, upto[number])]) + more_wh[number] * (last == spans[-1].last)
-            whose = (terms.category, terms.area, int(terms.mode == "prepaid"), terms.load_w)
-            made.append((origin + first, origin + last, *whose, by.demand_w, energy, bill_day))
+            made.append((origin + first, origin + last, *whose, energy, bill_day))
         return made
 
-    priced, earlier = _priced_by_newest(by.orders, pieces, len(upto), day_number(end))
+    priced, earlier = _priced_by_newest(orders, pieces, len(upto), bill_day)
     amounts, ahead = np.split(priced, [len(known) + 1])
     standing = int(amounts[0])
     supplied = [int(any(span.first <= at < span.last for span in spans)) for at in range(len(days))]
     shares = largest_remainder(standing, np.array(supplied, np.int64)).tolist()
     for at, extra in zip(known, np.diff(amounts).tolist(), strict=True):
         shares[at] += extra
-    assumed = (*((FPPAS,) if earlier else ()), DEMAND)
+    assumed = (*((FPPAS,) if earlier else ()), *(() if billed else (DEMAND,)))
     by_day = dict(zip(days, shares, strict=True))
     return MonthCosts(by_day, int(amounts[-1]), standing, assumed, tuple(ahead.tolist()))
 
@@ -112,7 +137,7 @@ def _priced_by_newest(
     """Payable of each bill; by the newest month's figure where that of the month itself is not published yet."""
     month = month_number(date_of(bill_day))
     for back in range(_OLDEST_FPPAS):
-        dated = day_number(month_start(month - back))
+        dated = day_number(month_start(month - back)) if back else bill_day
         made = [pieces(number, dated, ()) for number in range(bills)]
         segments = segments_of(made)
         more: dict[int, list[int]] = {}
@@ -131,40 +156,59 @@ def _priced_by_newest(
 
 @dataclass(frozen=True)
 class _Span:
-    """Days of the month, counted from 0, under one set of terms."""
+    """Days of the month, counted from 0, with one category, area, prepaid or not, load in W and demand in W."""
 
     first: int
     last: int
-    terms: Terms
+    whose: tuple[str, str, int, int, int]
 
 
-def _spans(terms: Sequence[Terms], month: dt.date, end: dt.date) -> list[_Span]:
+def _billed(connection_id: int, month: dt.date, end: dt.date, newest: Bill | None) -> Basis | None:
+    """What the bill of just this month was made from, where there is one; `newest` is the connection's newest bill."""
+    if newest is None or newest.period_end < end:
+        return None
+    found: Bill | None = newest
+    if newest.period_end > end:
+        own = Bill.objects.filter(connection_id=connection_id, period_end=end)
+        found = own.order_by("-cycle", "-revision").first()
+    return bases_of([found])[found.id] if found is not None and found.period_start >= month else None
+
+
+def _spans_of(billed: Basis, month: dt.date) -> list[_Span]:
+    """The month by the parts of its bill."""
+    origin = day_number(month)
+    return [
+        _Span(
+            each.start - origin,
+            each.end - origin,
+            (each.category, each.area, int(each.prepaid), each.load_w, each.demand_w),
+        )
+        for each in billed.stretches
+    ]
+
+
+def _spans(by: PricedBy, month: dt.date, end: dt.date) -> list[_Span]:
     """The month by the terms that held on its days, of each day the newest revision; days without supply left out."""
-    newest = list({each.from_date: each for each in terms if each.from_date < end}.values())
+    newest = list({each.from_date: each for each in by.terms if each.from_date < end}.values())
     edges = [max((each.from_date - month).days, 0) for each in newest] + [(end - month).days]
     spans = zip(newest, edges, edges[1:], strict=False)
-    found = [_Span(first, last, each) for each, first, last in spans if first < last and not each.ended]
+    found = [
+        _Span(first, last, (each.category, each.area, int(each.mode == "prepaid"), each.load_w, by.demand_w))
+        for each, first, last in spans
+        if first < last and not each.ended
+    ]
     if not found:
-        raise NotPriceableError(f"there was no supply in {month:%Y-%m}. Choose another month.")
+        raise NoSupplyError(f"there was no supply in {month:%Y-%m}. Choose another month.")
     return found
 
 
-def _cut(spans: Sequence[_Span], more: Sequence[int]) -> list[tuple[int, int, Terms]]:
+def _cut(spans: Sequence[_Span], more: Sequence[int]) -> list[tuple[int, int, tuple[str, str, int, int, int]]]:
     """The spans, also cut at some days of the month."""
     made = []
     for span in spans:
         edges = [span.first, *sorted(day for day in more if span.first < day < span.last), span.last]
-        made += [(first, last, span.terms) for first, last in itertools.pairwise(edges)]
+        made += [(first, last, span.whose) for first, last in itertools.pairwise(edges)]
     return made
-
-
-def _orders(connection_id: int) -> tuple[Order, ...]:
-    """The orders of the newest run of the connection's company: those that made everybody's last bill."""
-    discom = Connection.objects.values_list("discom_id", flat=True).get(id=connection_id)
-    run = BillRun.objects.select_related("run").filter(discom_id=discom).order_by("-cycle", "-run_id").first()
-    if run is None:
-        raise NotPriceableError("the company has made no bill here yet, so that no order is published.")
-    return orders_pinned(tuple(run.run.terms["editions"])).orders
 
 
 # -- what if -----------------------------------------------------------------------------------------------------------

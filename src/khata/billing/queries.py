@@ -276,6 +276,14 @@ def latest_bill(*, connection_id: int) -> Bill | None:
     return Bill.objects.filter(connection_id=connection_id).order_by("-cycle", "-revision").first()
 
 
+def last_two_bills(*, connection_id: int) -> list[Bill]:
+    """The bills that count of the last two bill months with one, the newer first."""
+    query = """
+        select distinct on (cycle) * from billing_bill where connection_id = %s
+        order by cycle desc, revision desc limit 2"""
+    return list(Bill.objects.raw(query, [connection_id]))
+
+
 def bills_listed(*, connection_id: int, limit: int) -> list[Bill]:
     """Newest first."""
     return list(Bill.objects.filter(connection_id=connection_id).order_by("-cycle", "-revision")[:limit])

@@ -63,7 +63,7 @@ class RunRow:
 def runs_of(*, cycle: dt.date | None) -> list[RunRow]:
     """The runs of a bill month (None: the newest) that the scope may see, by division: at most `MOST_RUNS`."""
     if cycle is None:
-        newest = BillRun.objects.filter(decision=None).order_by("-cycle").first()
+        newest = BillRun.objects.filter(decision=None, late_part=None).order_by("-cycle").first()
         if newest is None:
             return []
         cycle = newest.cycle
@@ -71,11 +71,12 @@ def runs_of(*, cycle: dt.date | None) -> list[RunRow]:
         select r.division_id, o.name_hi, o.name_en, r.cycle, r.bill_date, r.due_date,
             case when x.run_id is null then 'open' else 'closed' end, x.at, coalesce(x.equation, '{}'),
             (select count(*) from billing_billrun s join jobs_runclosed y on y.run_id = s.run_id
-             where s.division_id = r.division_id and s.cycle = r.cycle and s.decision_id is not null
+             where s.division_id = r.division_id and s.cycle = r.cycle
+                 and (s.decision_id is not null or s.late_part_id is not null)
                  and (y.equation->>'issued')::int > 0)
         from billing_billrun r join discoms_office o on o.id = r.division_id
         left join jobs_runclosed x on x.run_id = r.run_id
-        where r.cycle = %s and r.decision_id is null order by r.division_id limit %s"""
+        where r.cycle = %s and r.decision_id is null and r.late_part_id is null order by r.division_id limit %s"""
     return [_read(RunRow, row, "equation") for row in _rows(query, [cycle, MOST_RUNS])]
 
 
@@ -309,23 +310,34 @@ def make_released(*, discom: Discom, today: dt.date, actor: str) -> dict[str, in
     of a run: expected = issued + held (another rule holds it now) + parked + not due. Raises RunBusyError while
     another process bills the company, RunDoesNotCloseError.
     """
-    totals = {"expected": 0, "issued": 0, "held": 0, "parked": 0, "not due": 0}
     if not (_begun(discom) or _in_effect(discom)):
-        return totals
-    troubles: list[Exception] = []
+        return dict(NO_BILLS)
     with alone(discom):
         planned = [_plan(decision, row, today) for decision, row in _in_effect(discom)]
-        for run in {run.id: run for run in [*_begun(discom), *planned]}.values():
-            try:
-                work_runs(runs=[run], workers=1, progress=lambda *_: None)
-                made = close_run(run=run, actor=actor)
-            except Exception as trouble:  # one that cannot be made does not stop the others' bills
-                troubles.append(trouble)
-                continue
-            for name, count in made.items():
-                totals[name] = totals.get(name, 0) + count
-        # This one commit waits for the disk, and with it all that was written before.
-        record(actor=actor, action="billing.make-released", object=f"discoms:discom:{discom.id}", details=totals)
+        runs = {run.id: run for run in [*_begun(discom), *planned]}
+        return bill_ones(runs=list(runs.values()), discom=discom, actor=actor, action="billing.make-released")
+
+
+NO_BILLS = {"expected": 0, "issued": 0, "held": 0, "parked": 0, "not due": 0}
+
+
+def bill_ones(*, runs: Sequence[Run], discom: Discom, actor: str, action: str) -> dict[str, int]:
+    """Work and close runs of one connection each; their counts summed. For whoever bills the company alone.
+
+    One that cannot be made does not stop the others; then the first trouble is raised at the end.
+    """
+    totals, troubles = dict(NO_BILLS), []
+    for run in runs:
+        try:
+            work_runs(runs=[run], workers=1, progress=lambda *_: None)
+            made = close_run(run=run, actor=actor)
+        except Exception as trouble:
+            troubles.append(trouble)
+            continue
+        for name, count in made.items():
+            totals[name] = totals.get(name, 0) + count
+    # This one commit waits for the disk, and with it all that was written before.
+    record(actor=actor, action=action, object=f"discoms:discom:{discom.id}", details=totals)
     if troubles:
         raise troubles[0]
     return totals

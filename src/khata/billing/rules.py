@@ -70,6 +70,9 @@ BY_STATUS = {
 # Held until somebody has looked: a later month would hide the absurd one in its own average.
 LASTING = (TOO_DEAR.code, TOO_MUCH.code, TOO_HIGH.code, EARLIER_HOLD.code)
 
+# Held for want of days or registers: billed without anybody's decision once these come (billing/late_days.py).
+UNREAD = (BY_STATUS[NO_READING].code, DAYS_MISSING.code)
+
 _PERCENT, _HOURS, _W_PER_KW = 100, 24, 1000
 
 

@@ -1,4 +1,4 @@
-"""`khata bill run | release | show | explain-change | replay | digest`."""
+"""`khata bill run | release | late | show | explain-change | replay | digest`."""
 
 import argparse
 import datetime as dt
@@ -7,9 +7,11 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 from django.conf import settings
 
+from khata.billing.late_days import bill_late
 from khata.billing.models import Bill, BillRun, Unissued
 from khata.billing.operations import PART_SIZE, WORKERS, BillingError, run_cycle
 from khata.billing.queries import bill_view, bills_of, digest, rated_again, unissued_in, unissued_of
@@ -28,7 +30,9 @@ from khata.jobs.operations import RunBusyError, RunDoesNotCloseError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run|release|show|explain-change|replay|digest")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar="run|release|late|show|explain-change|replay|digest"
+    )
     run = verbs.add_parser("run", help="bill one month; a killed run goes on where it was")
     _of_cycle(run)
     run.add_argument("--division", help="only this division")
@@ -40,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release = verbs.add_parser("release", help="make the bills that officers have released")
     release.add_argument("--discom", help="only this company's")
     release.add_argument("--json", action="store_true")
+    late = verbs.add_parser("late", help="bill again who was held for want of days that have come since")
+    late.add_argument("--discom", help="only this company's")
+    late.add_argument("--json", action="store_true")
     show = verbs.add_parser("show", help="a bill with its lines, or who got none and why")
     show.add_argument("number", nargs="?", help="account number, old number or bill number")
     show.add_argument("--cycle", type=_month, help="the bill month, default: the newest")
@@ -82,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     verbs = {
         "run": _run,
         "release": _release,
+        "late": _late,
         "show": _show,
         "explain-change": _explain_change,
         "replay": _replay,
@@ -154,17 +162,30 @@ def _tell_equations(discom: Discom, cycle: dt.date, equations: dict[str, dict[st
     )
 
 
-# -- release -----------------------------------------------------------------------------------------------------------
+# -- release, late -----------------------------------------------------------------------------------------------------
 
 
 def _release(args: argparse.Namespace) -> int:
+    return _ones(args, "released", make_released)
+
+
+def _late(args: argparse.Namespace) -> int:
+    return _ones(args, "with late days", bill_late)
+
+
+class _MakesOnes(Protocol):
+    def __call__(self, *, discom: Discom, today: dt.date, actor: str) -> dict[str, int]: ...
+
+
+def _ones(args: argparse.Namespace, what: str, make: _MakesOnes) -> int:
+    """Bills of single connections that had been held, company by company."""
     chosen = [discom_named(args.discom)] if args.discom else list(Discom.objects.order_by("id"))
     made = {}
     try:
         for discom in chosen:
-            made[discom.code] = make_released(discom=discom, today=business_date(), actor="command")
+            made[discom.code] = make(discom=discom, today=business_date(), actor="command")
     except RunBusyError as busy:
-        raise CommandError(str(busy), "bill release", "Wait until it has ended, then run it again") from None
+        raise CommandError(str(busy), f"bill {args.verb}", "Wait until it has ended, then run it again") from None
     except RunDoesNotCloseError as open_run:
         sys.stderr.write(f"khata: {open_run}\n")
         return 1
@@ -174,7 +195,7 @@ def _release(args: argparse.Namespace) -> int:
     for code, counts in made.items():
         again = ", ".join(f"{counts[word]:,} {word}" for word in ("held", "parked", "not due") if counts[word])
         without = f"; without a bill: {again}" if again else ""
-        sys.stdout.write(f"{code}: {counts['expected']:,} released, {counts['issued']:,} issued{without}\n")
+        sys.stdout.write(f"{code}: {counts['expected']:,} {what}, {counts['issued']:,} issued{without}\n")
     return 0
 
 

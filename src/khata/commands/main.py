@@ -45,6 +45,7 @@ COMMANDS = {
     ),
     "test": Command("khata.commands.testing", "prove that everything works", database=False),
     "usage": Command("khata.commands.usage", "what a connection used, day by day and by half-hours"),
+    "vee": Command("khata.commands.vee", "who owes which half-hours; estimates for what nobody sent"),
     "work": Command("khata.commands.work", "send codes and messages, make released bills, until stopped"),
 }
 

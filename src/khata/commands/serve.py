@@ -43,13 +43,19 @@ def build_pages() -> None:
 
 
 def serve(
-    *, host: str, port: int, environment: Mapping[str, str], backend: Backend | None, ready: Callable[[], None]
+    *,
+    host: str,
+    port: int,
+    environment: Mapping[str, str],
+    backend: Backend | None,
+    ready: Callable[[], None],
+    application: str = "khata.site.wsgi:application",
 ) -> None:
-    """Serve until interrupted. `ready` is called once the pages answer."""
+    """Serve until interrupted. `ready` is called once the pages answer; benchmarks put an `application` around them."""
     refuse_taken(host, port)
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)]
     command += ["--workers", str(_WORKERS), "--blocking-threads", str(_THREADS), "--no-ws", "--log-level", "warning"]
-    command += ["--respawn-failed-workers", "khata.site.wsgi:application"]
+    command += ["--respawn-failed-workers", application]
     with _as_interrupt(signal.SIGTERM):
         pages = subprocess.Popen(command, env={**os.environ, **environment, "KHATA_ROLE": "app"})
         try:

@@ -1,4 +1,4 @@
-"""`khata work`: what happens behind the pages: codes and messages are sent, released bills made, rows corrected.
+"""`khata work`: what happens behind the pages: codes and messages are sent, mobiles changed, released bills made.
 
 It runs until it is stopped. Each step takes what waits, in transactions of its own, and does no harm twice; a step that
 fails is told and tried again, and does not keep the others from their work.
@@ -18,6 +18,9 @@ from django.db import close_old_connections, connection
 from khata.billing.release import make_released
 from khata.commands import clock
 from khata.commands.notices import add_backend_arguments, backend_of
+from khata.commands.work_metering import LateBills, MeterNight
+from khata.commands.work_uploads import MeterData
+from khata.consumers.access import apply_changes
 from khata.consumers.operations import queue_codes, queue_numbers
 from khata.discoms.models import Discom
 from khata.discoms.operations import forget_tries
@@ -51,9 +54,13 @@ def work(*, backend: Backend, once: bool, tell: Tell, stopped: Callable[[], bool
     steps: dict[str, Callable[[], object]] = {
         "codes": lambda: queue_codes(now=_now()),
         "new numbers": lambda: queue_numbers(now=_now(), today=clock.business_date()),
+        "new mobiles": lambda: apply_changes(now=_now()),
         "messages": lambda: send_queued(backend=backend, key=settings.SECRET_KEY.encode(), now=_now(), limit=AT_ONCE),
         "released bills": _released,
         "corrections": corrections,
+        "meter data": MeterData(tell=tell, wait=once),
+        "estimates": MeterNight(tell=tell, wait=once),
+        "late days": LateBills(),
     }
     cleared, told = 0.0, dict.fromkeys(steps, "")
     while True:

@@ -1,9 +1,11 @@
 """People, their connections with dated terms, and account numbers old and new."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
-from khata.discoms.models import Discom, Office
+from khata.discoms.models import Discom, Office, Staff
 
 
 class Consumer(models.Model):
@@ -136,9 +138,101 @@ class SignIn(models.Model):
     tries = models.SmallIntegerField(default=0)
     used = models.BooleanField(default=False)
     queued = models.BooleanField(default=False)
+    connection = models.BigIntegerField(null=True, help_text="whose holder wants this mobile to be the new one")
 
     class Meta:
         indexes = [models.Index(fields=["asked_at"], condition=Q(queued=False), name="sign_in_to_queue")]
+
+
+class LastSignIn(models.Model):
+    """When somebody last signed in with a mobile: one that was silent for long may be another person's by now."""
+
+    mobile_key = models.TextField(primary_key=True)
+    at = models.DateTimeField()
+
+
+class Authenticator(models.Model):
+    """An app on somebody's phone whose code is asked for beside the SMS. The secret stands nowhere: it is derived from
+    the nonce and the installation's key; of a recovery code there is a keyed hash, which goes when it is used.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    mobile_key = models.TextField()
+    nonce = models.TextField()
+    recovery = ArrayField(models.TextField())
+    made_at = models.DateTimeField(db_default=Now())
+    last_step = models.BigIntegerField(help_text="of the last code that was taken: none before it is good again")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["mobile_key"], condition=Q(ended_at=None), name="authenticator_one_mobile")
+        ]
+
+
+class MobileChange(models.Model):
+    """Somebody wants another mobile on record. Asked for in a session it waits until `holds_until`, and holds for
+    whatever is under the old mobile; proposed at an office (`staff`, on paper) a second person must agree, and it holds
+    for this connection alone.
+    """
+
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    mobile_was = models.TextField(db_index=True)
+    mobile_new = models.TextField()
+    made_at = models.DateTimeField(db_default=Now())
+    holds_until = models.DateTimeField(null=True, help_text="null: it waits for a second person instead")
+    staff = models.ForeignKey(Staff, models.PROTECT, null=True)
+    reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(mobile_new__regex=r"^[6-9][0-9]{9}$"), name="mobile_change_to_a_mobile"),
+            models.CheckConstraint(
+                condition=Q(staff=None, holds_until__isnull=False) | Q(staff__isnull=False, holds_until=None),
+                name="mobile_change_holds_or_has_staff",
+            ),
+        ]
+
+
+class MobileWord(models.Model):
+    """What was said of a change: agreed by a second person; and once, in the end, stopped, refused or done."""
+
+    change = models.ForeignKey(MobileChange, models.PROTECT)
+    word = models.TextField()
+    staff = models.ForeignKey(Staff, models.PROTECT, null=True)
+    made_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(word__in=["agreed", "stopped", "refused", "done"]), name="mobile_word"),
+            models.UniqueConstraint(fields=["change", "word"], name="mobile_word_once"),
+            models.UniqueConstraint(fields=["change"], condition=~Q(word="agreed"), name="mobile_change_ends_once"),
+        ]
+
+
+class ViewGrant(models.Model):
+    """The holder lets another mobile see one connection. It stands until an ending is added or the holder's own mobile
+    is another one.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    connection = models.ForeignKey(Connection, models.PROTECT)
+    given_by = models.TextField(help_text="the holder's mobile key")
+    mobile_key = models.TextField(db_index=True)
+    label = models.TextField(help_text="how the holder calls that person")
+    given_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(mobile_key__regex=r"^[6-9][0-9]{9}$"), name="view_grant_to_a_mobile")
+        ]
+
+
+class ViewEnded(models.Model):
+    """The holder took a view back."""
+
+    grant = models.OneToOneField(ViewGrant, models.PROTECT, primary_key=True)
+    ended_at = models.DateTimeField(db_default=Now())
 
 
 class NumberAsked(models.Model):

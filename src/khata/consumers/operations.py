@@ -13,7 +13,14 @@ from django.utils.crypto import constant_time_compare
 from khata.consumers.arrivals import Arrivals, Days, set_window, write_new
 from khata.consumers.models import Connection, NumberAsked, SignIn
 from khata.consumers.numbers import issue, issue_unnamed
-from khata.consumers.queries import connections_of_mobile, has_window, newest_window, old_number_of, resolve
+from khata.consumers.queries import (
+    connections_of_mobile,
+    has_window,
+    newest_window,
+    old_number_of,
+    resolve,
+    views_of_mobile,
+)
 from khata.consumers.rules import (
     CHECKS_PER_ADDRESS,
     CODE_DIGITS,
@@ -108,12 +115,12 @@ def ask_code(*, mobile: str, address: str, now: dt.datetime, key: str) -> uuid.U
     The same work is done for a mobile of ours and of nobody's, and the caller learns nothing of which it is: a worker
     sends the code. `mobile` is a mobile key; `now` the real time; `key` the installation's.
     """
-    if not _within(f"code-address:{address}", CODES_PER_ADDRESS, now, key):
+    if not within_limits(f"code-address:{address}", CODES_PER_ADDRESS, now, key):
         return None
-    if not _within("code-total", CODES_IN_TOTAL, now, key):
+    if not within_limits("code-total", CODES_IN_TOTAL, now, key):
         return None
     # Of a mobile that asks too often the answer stays the same, but nothing is sent.
-    silent = not _within(f"code-mobile:{mobile}", CODES_PER_MOBILE, now, key)
+    silent = not within_limits(f"code-mobile:{mobile}", CODES_PER_MOBILE, now, key)
     many = tries(key=_counted_under("code-failed", FAILURES_IN_TOTAL[1], key), seconds=FAILURES_IN_TOTAL[1], now=now)
     asked, digits = uuid.uuid4(), MORE_DIGITS if many >= FAILURES_IN_TOTAL[0] else CODE_DIGITS
     with connection.cursor() as cursor:
@@ -124,14 +131,22 @@ def ask_code(*, mobile: str, address: str, now: dt.datetime, key: str) -> uuid.U
     return asked
 
 
-def check_code(
-    *, sign_in: uuid.UUID, typed: str, address: str, now: dt.datetime, key: str
-) -> list[tuple[int, int]] | None:
-    """Pairs of connection and consumer of the mobile asked for, if this is its code; else None, whatever is wrong.
+@dataclass(frozen=True)
+class Opened:
+    """What a proven mobile opens: pairs of connection and consumer of its own, and of view and connection where a
+    holder let it in.
+    """
+
+    own: tuple[tuple[int, int], ...]
+    views: tuple[tuple[uuid.UUID, int], ...]
+
+
+def check_code(*, sign_in: uuid.UUID, typed: str, address: str, now: dt.datetime, key: str) -> Opened | None:
+    """What the mobile asked for opens, if this is its code; else None, whatever is wrong.
 
     A code is good once, for five minutes and five tries.
     """
-    if not _within(f"check-address:{address}", CHECKS_PER_ADDRESS, now, key):
+    if not within_limits(f"check-address:{address}", CHECKS_PER_ADDRESS, now, key):
         return None
     with transaction.atomic(), connection.cursor() as cursor:
         # This look counts as a try and holds the row, so that two at once are two tries.
@@ -143,11 +158,11 @@ def check_code(
         if used or tried >= CODE_TRIES or (now - asked_at).total_seconds() > CODE_SECONDS:
             return None
         right = constant_time_compare(typed, sign_in_code(nonce, key.encode(), digits=digits))
-        found = connections_of_mobile(mobile) if right else []
-        if found:
+        found = Opened(tuple(connections_of_mobile(mobile)), tuple(views_of_mobile(mobile))) if right else None
+        if found and (found.own or found.views):
             cursor.execute("select khata.use_sign_in(%s)", [sign_in])
             return found
-        _within("code-failed", (FAILURES_IN_TOTAL,), now, key)
+        within_limits("code-failed", (FAILURES_IN_TOTAL,), now, key)
         return None
 
 
@@ -157,10 +172,7 @@ def queue_codes(*, now: dt.datetime) -> int:
     with transaction.atomic():
         waiting = SignIn.objects.select_for_update(skip_locked=True).filter(queued=False).order_by("asked_at")
         for asked in waiting[:500]:
-            owner = Connection.objects.filter(consumer__mobile_key=asked.mobile_key, live=True).select_related(
-                "consumer"
-            )
-            first = owner.order_by("id").first() if asked.mobile_key else None
+            first = _about(asked)
             if first is not None and (now - asked.asked_at).total_seconds() <= CODE_SECONDS:
                 queue_one(
                     template=SIGN_IN_CODE,
@@ -176,8 +188,23 @@ def queue_codes(*, now: dt.datetime) -> int:
     return queued
 
 
-def _within(key: str, limits: Sequence[tuple[int, int]], now: dt.datetime, secret: str) -> bool:
-    """Counts under every stretch of time, also when one of them is exceeded already."""
+def _about(asked: SignIn) -> Connection | None:
+    """The connection in whose name a code goes out: a mobile's first, else the first that it may see; or the one whose
+    holder wants this mobile to be the new one.
+    """
+    rows = Connection.objects.filter(live=True).select_related("consumer").order_by("id")
+    if asked.connection is not None:
+        return rows.filter(id=asked.connection).first()
+    if not asked.mobile_key:
+        return None
+    own = rows.filter(consumer__mobile_key=asked.mobile_key).first()
+    return own or rows.filter(id__in=[one for _, one in views_of_mobile(asked.mobile_key)]).first()
+
+
+def within_limits(key: str, limits: Sequence[tuple[int, int]], now: dt.datetime, secret: str) -> bool:
+    """Count one more try under a key; whether it is within each (most, seconds).
+
+    Counts under every stretch of time, also when one of them is exceeded already."""
     inside = True
     for most, seconds in limits:
         inside &= within(key=_counted_under(key, seconds, secret), most=most, seconds=seconds, now=now)
@@ -197,9 +224,9 @@ def ask_number(*, typed: str, address: str, now: dt.datetime, key: str) -> bool:
     Whatever was typed, the same row is written and nothing is looked up: neither answer nor time tells whose it is.
     A company's code may stand in front of the number. `now` is the real time; `key` the installation's.
     """
-    if not _within(f"number-address:{address}", NUMBERS_PER_ADDRESS, now, key):
+    if not within_limits(f"number-address:{address}", NUMBERS_PER_ADDRESS, now, key):
         return False
-    if not _within("number-total", NUMBERS_IN_TOTAL, now, key):
+    if not within_limits("number-total", NUMBERS_IN_TOTAL, now, key):
         return False
     with connection.cursor() as cursor:
         cursor.execute("select khata.note_number_asked(%s, %s)", [typed.replace("\0", ""), now])

@@ -1,6 +1,7 @@
 """The resolver of numbers, the search at a counter, and reads for bills."""
 
 import datetime as dt
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -247,6 +248,13 @@ def connections_of_mobile(mobile_key: str) -> list[tuple[int, int]]:
         return [(int(identity), int(consumer)) for identity, consumer in cursor.fetchall()]
 
 
+def views_of_mobile(mobile_key: str) -> list[tuple[uuid.UUID, int]]:
+    """Pairs of view and connection that holders gave to a proven mobile, the oldest first."""
+    with session.cursor() as cursor:
+        cursor.execute("select view_id, connection from khata.views_of_mobile(%s)", [mobile_key])
+        return [(view, int(identity)) for view, identity in cursor.fetchall()]
+
+
 def supplied(*, division: int, before: dt.date) -> Int64:
     """Ids of a division's live connections made before a day, rising."""
     query = "select id from consumers_connection where division_id = %s and connected_on < %s and live order by id"
@@ -317,6 +325,12 @@ def old_number_of(*, connection_id: int, today: dt.date) -> HonouredNumber | Non
         cursor.execute(query, [connection_id, today])
         row = cursor.fetchone()
     return HonouredNumber(*row) if row else None
+
+
+def all_terms(*, connection_id: int) -> list[Terms]:
+    """What a connection was, is and will be billed as, in the order of days and revisions."""
+    query = "select * from consumers_terms where connection_id = %s order by from_date, revision"
+    return list(Terms.objects.raw(query, [connection_id]))
 
 
 def terms_on(*, connection_id: int, day: dt.date) -> Terms | None:

@@ -113,6 +113,27 @@ CODES_IN_TOTAL = ((50_000, DAY),)
 CHECKS_PER_ADDRESS = ((100, QUARTER),)
 FAILURES_IN_TOTAL = (5_000, DAY)
 
+# -- the stronger sign-in ----------------------------------------------------------------------------------------------
+
+STEP_SECONDS = 30
+# Of three codes one of a million fits at a time: at twenty tries a day whoever has the SMS too needs decades.
+SECOND_TRIES = ((5, QUARTER), (20, DAY))
+RECOVERY_CODES, RECOVERY_LENGTH = 10, 10
+RECOVERY_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # without letters that look like digits or each other
+_LOOK_ALIKES = str.maketrans({"o": "0", "i": "1", "l": "1", "u": "v"})
+# An operator gives a number that was given up to somebody else after 90 days at the earliest.
+SILENT_DAYS = 180
+TAIL_TRIES = ((5, DAY),)
+GRANTS_PER_DAY = ((10, DAY),)
+
+
+def recovery_typed(text: str) -> str:
+    """A recovery code as somebody reads it off paper, blanks and capitals aside; empty if it cannot be one."""
+    plain = "".join(character for character in digits(text).casefold() if character.isalnum()).translate(_LOOK_ALIKES)
+    fits = len(plain) == RECOVERY_LENGTH and set(plain) <= set(RECOVERY_ALPHABET)
+    return plain if fits else ""
+
+
 # -- a look-up of the new number ---------------------------------------------------------------------------------------
 
 NUMBERS_PER_ADDRESS = ((30, QUARTER), (300, DAY))

@@ -12,13 +12,13 @@ TITLES: dict[str, Label] = {
     "days": Label("बिल के दिन", "Days of the bill"),
     "units": Label("यूनिट", "Units"),
     "slabs": Label("स्लैब", "Slabs"),
-    "rates": Label("दर और अधिभार", "Rates and surcharge"),
+    "rates": Label("दर और सरचार्ज", "Rates and surcharge"),
     "load": Label("भार या मांग", "Load or demand"),
     "category": Label("कनेक्शन की श्रेणी", "Category"),
     "mode": Label("प्रीपेड छूट", "Prepaid rebate"),
     "together": Label("कई बदलाव साथ", "Several changes at once"),
     "arrears": Label("पिछला बकाया", "From before"),
-    "late": Label("देरी का अधिभार", "Late payment surcharge"),
+    "late": Label("देर का सरचार्ज", "Late payment surcharge"),
     "corrections": Label("बिल में सुधार", "Corrections"),
     "old system": Label("पुराने सिस्टम का बिल", "Bill of the former system"),
 }
@@ -49,7 +49,7 @@ _SENTENCES: dict[str, Label] = {
     ),
     "order": Label("बिजली की नई दरें लागू हुईं", "New rates came into force"),
     "fppas": Label(
-        "FPPAS अधिभार {fppas}% है, {then} {fppas_before}% था", "The FPPAS surcharge is {fppas}%, {then} {fppas_before}%"
+        "FPPAS सरचार्ज {fppas}% है, {then} {fppas_before}% था", "The FPPAS surcharge is {fppas}%, {then} {fppas_before}%"
     ),
     "rates": Label("दरों या मौसम के नियम का असर", "Effect of rates, or of the season's rule"),
     "load": Label(
@@ -83,7 +83,7 @@ _SENTENCES: dict[str, Label] = {
         "पहले का हिसाब {left}, {then} {left_before}", "Carried from before {left}, {then} {left_before}"
     ),
     "arrears_alone": Label("पहले का हिसाब {left}", "Carried from before {left}"),
-    "late": Label("देर से भुगतान का अधिभार", "Surcharge for late payment"),
+    "late": Label("देर से जमा करने का सरचार्ज", "Surcharge for late payment"),
     "corrections": Label("बीच में बिल में किया गया सुधार", "Corrections entered in between"),
     "old system": Label(
         "पुराने सिस्टम ने उस बिल का हिसाब साथ नहीं दिया; बाकी फ़र्क",

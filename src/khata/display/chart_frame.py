@@ -6,6 +6,7 @@ size; colours, textures and what a narrow screen leaves out are in static/khata/
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from html import escape
 
 from khata.display.chart_words import nearest, word
@@ -122,6 +123,7 @@ def end_of_row(i: int, last: int) -> str:
     return " chart-start" if i == 0 else " chart-end" if i == last else ""
 
 
+@lru_cache(maxsize=1024)  # the same few hundred places in every chart
 def percent(i: int, slots: int) -> str:
     return f"{scaled(i * 10_000 // slots, places=2, least=0)}%"
 

@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 from khata.display import chart_words
 from khata.display.chart_words import Table, exact, hours_text, nearest, units
-from khata.display.dates import day as day_text
 from khata.display.dates import day_month
 from khata.display.labels import Label, Language
 from khata.display.money import kw, scaled
@@ -37,7 +36,9 @@ WORDS: dict[str, Label] = {
     "used_part": Label(
         "{when} जितनी रीडिंग आई उसमें {units} बिजली खर्च हुई।", "{when} you used {units} in the half-hours that came in."
     ),
-    "peak": Label("सबसे ज़्यादा लोड {load} kW रहा, {time} बजे{limit}।", "The highest load was {load} kW, {time}{limit}."),
+    "peak": Label(
+        "सबसे ज़्यादा लोड {load} kW रहा{sure}, {time} बजे{limit}।", "The highest load was {load} kW{sure}, {time}{limit}."
+    ),
     "within": Label("; स्वीकृत भार {load} kW के भीतर", "; within the sanctioned load of {load} kW"),
     "beyond": Label("; स्वीकृत भार {load} kW से ज़्यादा", "; above the sanctioned load of {load} kW"),
     "off_hours": Label("{hours} घंटे बिजली नहीं थी।", "There was no power for {hours} hours."),
@@ -48,9 +49,13 @@ WORDS: dict[str, Label] = {
     "window": Label(
         "सबसे ज़्यादा बिजली {time} बजे के बीच खर्च हुई: कुल का {percent}%।", "Most was used {time}: {percent}% of all."
     ),
-    "peak_column": Label("सबसे ज़्यादा kW", "Highest kW"),
-    "when": Label("कब", "When"),
-    "missing_column": Label("रीडिंग नहीं आई (आधे घंटे)", "Missing half-hours"),
+    "totals_alone": Label(
+        "इन दिनों मीटर ने दिन का जोड़ ही भेजा, आधे-आधे घंटे का नहीं।",
+        "Of these days your meter told the totals only, not the half-hours.",
+    ),
+    "unused": Label(
+        "जितने आधे घंटों की रीडिंग आई, उनमें बिजली खर्च नहीं हुई।", "In the half-hours that came in nothing was used."
+    ),
     "below": Label("{kw} kW से कम", "below {kw} kW"),
     "between": Label("{low}–{high}", "{low}–{high}"),
     "above": Label("{kw} kW से ज़्यादा", "{kw} kW and above"),
@@ -163,25 +168,19 @@ def load_sentence(
     return " ".join([used, *_peak_said(day, top, sanctioned_w, language), *_flaws([day], language)])
 
 
-def heat_table(days: Sequence[LoadDay], *, language: Language) -> Table:
-    """A row a day: units, peak kW with its time, half-hours without supply, half-hours missing."""
-    header = (
-        chart_words.word("day", language),
-        chart_words.word("units", language),
-        word("peak_column", language),
-        word("when", language),
-        chart_words.word("off_column", language),
-        word("missing_column", language),
-    )
-    return header, [_heat_row(d, language) for d in days]
+def heat_sentence(days: Sequence[LoadDay], language: Language, *, totals: bool = False) -> str:
+    """When of the day most is used over these days, and what of them is missing.
 
-
-def heat_sentence(days: Sequence[LoadDay], language: Language) -> str:
-    """When of the day most is used over these days, and what of them is missing."""
-    total = sum(used_wh(d) for d in days)
+    `totals`: totals of days are known, so that without any half-hour there still is something.
+    """
     flaws = _flaws(days, language)
+    if all(wh is None for d in days for wh in d.blocks_wh):
+        if totals:
+            return word("totals_alone", language)
+        return " ".join(flaws) if any(d.off for d in days) else chart_words.word("nothing", language)
+    total = sum(used_wh(d) for d in days)
     if total <= 0:
-        return " ".join(flaws) or chart_words.word("nothing", language)
+        return " ".join([word("unused", language), *flaws])
     by_half_hour = [sum(d.blocks_wh[i] or 0 for d in days) for i in range(BLOCKS)]
     windows = [sum(by_half_hour[(start + i) % BLOCKS] for i in range(WINDOW)) for start in range(BLOCKS)]
     start = windows.index(max(windows))
@@ -253,7 +252,8 @@ def _peak_said(day: LoadDay, top: int | None, sanctioned_w: int | None, language
     if sanctioned_w is not None:
         limit = word("within" if load <= sanctioned_w else "beyond", language, load=kw(sanctioned_w))
     time = clock_between(top, top + 1, language)
-    return [word("peak", language, load=kw_text(load), time=time, limit=limit)]
+    sure = f" ({word('estimated', language).lower()})" if top in day.estimated else ""
+    return [word("peak", language, load=kw_text(load), sure=sure, time=time, limit=limit)]
 
 
 def _flaws(days: Sequence[LoadDay], language: Language) -> list[str]:
@@ -263,18 +263,6 @@ def _flaws(days: Sequence[LoadDay], language: Language) -> list[str]:
         if number:
             said.append(word(f"one_{name}" if number == 1 else name, language, count=str(number)))
     return said
-
-
-def _heat_row(day: LoadDay, language: Language) -> tuple[str, ...]:
-    top, missing = peak(day), count(day, "missing")
-    return (
-        day_text(day.day, language),
-        exact(used_wh(day)) if missing < BLOCKS else "–",
-        "–" if top is None else _kw_exact(load_w(day, top)),
-        "–" if top is None else clock_range(top, top + 1, language),
-        hours_text(count(day, "off")),
-        str(missing),
-    )
 
 
 def _kw_exact(load: int | None) -> str:

@@ -37,6 +37,10 @@ WORDS: dict[str, Label] = {
     "cost": Label("इसका खर्च", "What it cost"),
     "highest": Label("सबसे ज़्यादा लोड {load} {unit} रहा, {month} में।", "The highest load was {load} {unit}, in {month}."),
     "never": Label("हर महीने स्वीकृत भार के भीतर रहा।", "It stayed within the sanctioned load in every month."),
+    "never_known": Label(
+        "जिन महीनों का पता है, उनमें स्वीकृत भार के भीतर रहा।",
+        "In the months that are known it stayed within the sanctioned load.",
+    ),
     "often": Label(
         "{months} महीने स्वीकृत भार से ज़्यादा रहा{cost}।", "It was above the sanctioned load in {months} months{cost}."
     ),
@@ -63,7 +67,7 @@ class TrendMonth:
     """A month's use in Wh and in paise, None where not known, beside the same month last year.
 
     `forecast` and `forecast_paise`: what the running month will come to as a whole; its `wh` is what is known so far.
-    `estimated`: some of its days are.
+    `running`: it is not over, with a forecast or without. `estimated`: some of its days are.
     """
 
     month: dt.date
@@ -74,6 +78,7 @@ class TrendMonth:
     forecast: Span | None = None
     forecast_paise: Span | None = None
     estimated: bool = False
+    running: bool = False
 
     def value(self, unit: Unit) -> int | None:
         return self.wh if unit == "units" else self.paise
@@ -174,8 +179,9 @@ def demand_sentence(months: Sequence[DemandMonth], language: Language, *, in_kva
     first = word("highest", language, load=kw_text(load), unit=unit_text(in_kva=in_kva), month=when)
     exceeded = [m for m in months if m.excess_w]
     if not exceeded:
-        compared = any(m.sanctioned_w is not None for _, m in known)
-        return f"{first} {word('never', language)}" if compared else first
+        compared = sum(m.demand_w is not None and m.sanctioned_w is not None for m in months)
+        never = word("never" if compared == len(months) else "never_known", language)
+        return f"{first} {never}" if compared else first
     paid = sum(m.cost_paise or 0 for m in exceeded)
     cost = word("which_cost", language, rupees=rupees(paid)) if paid else ""
     times = word("once" if len(exceeded) == 1 else "often", language, months=str(len(exceeded)), cost=cost)
@@ -201,10 +207,17 @@ def about(expected: Span, unit: Unit, language: Language) -> str:
 def how(m: TrendMonth, language: Language) -> str:
     if m.forecast or m.forecast_paise:
         expected = [about(span, unit, language) for span, unit in _spans(m) if span]
-        return f"{chart_words.word('partial', language)}; {word('forecast', language)}: {', '.join(expected)}"
+        return "; ".join([*_so_far(m, language), f"{word('forecast', language)}: {', '.join(expected)}"])
     if m.wh is None:
         return word("unknown", language)
+    if m.running:
+        return "; ".join(_so_far(m, language))
     return word("partly", language) if m.estimated else chart_words.word("whole", language)
+
+
+def _so_far(m: TrendMonth, language: Language) -> list[str]:
+    """Of the month that is not over."""
+    return [chart_words.word("partial", language), *([word("partly", language)] if m.estimated else [])]
 
 
 def unit_text(*, in_kva: bool) -> str:

@@ -264,4 +264,6 @@ def _thousandths(fields: _Fields, words: NDArray[np.uint64], left: Places, right
     point = np.minimum(fields.foreign[np.searchsorted(fields.foreign, left)], right)
     after = np.minimum(point + 1, right)
     scale = 10 ** (KILO - (right - after))
-    return _whole(words, left, point, np.int64) * 10**KILO + _whole(words, after, right, np.int64) * scale
+    values: Places = _whole(words, left, point, np.int64) * 10**KILO
+    values += _whole(words, after, right, np.int64) * scale
+    return values

@@ -3,7 +3,6 @@
 One meter at a time, over consecutive days; whole numbers only. See docs/algorithms/estimation.md.
 """
 
-import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,7 +77,7 @@ def fill(history: History, limits: Limits) -> Filled:
     habits = _Habits(history)
     bounded = _between_registers(history, habits, limits, filled)
     _like_days(history, habits, limits, filled, bounded)
-    for day in np.flatnonzero(history.hung & (history.total >= 0)).tolist():
+    for day in np.flatnonzero(history.hung & (history.total >= 0) & (history.blocks < 0).any(axis=1)).tolist():
         _inside(history, habits, filled, day)
     return filled
 
@@ -146,12 +145,13 @@ class _Habits:
 def _between_registers(history: History, habits: _Habits, limits: Limits, filled: Filled) -> Bool:
     """EST-01. Returns which days lie between two registers, estimated or not."""
     bounded = np.zeros(len(history.total), np.bool_)
-    bounds = np.flatnonzero(history.register >= 0).tolist()
-    for first, end in itertools.pairwise(bounds):
+    unknown = (history.total < 0) & history.hung
+    before = np.concatenate([[0], np.cumsum(unknown)])
+    bounds = np.flatnonzero(history.register >= 0)
+    wanted = (np.diff(before[bounds]) > 0) & (np.diff(bounds) <= limits.between)
+    for first, end in np.transpose([bounds[:-1], bounds[1:]])[wanted].tolist():
         days = np.arange(first, end)
-        gap = days[(history.total[days] < 0) & history.hung[days]]
-        if not len(gap) or end - first > limits.between:
-            continue
+        gap = days[unknown[days]]
         bounded[gap] = True
         known = np.where(history.total[days] >= 0, history.total[days], 0)
         rest = int(history.register[end] - history.register[first]) - int(known.sum()) - int(habits.least[gap].sum())
@@ -174,11 +174,11 @@ def _spread_weights(habits: _Habits, gap: Int64) -> Int64:
 
 def _like_days(history: History, habits: _Habits, limits: Limits, filled: Filled, bounded: Bool) -> None:
     """EST-03, day after day, because each uses up what may be guessed in a row and in a year."""
-    row = 0
-    for day in range(len(history.total)):
-        unknown = history.hung[day] and history.total[day] < 0 and not bounded[day] and history.register[day + 1] < 0
-        row = row + 1 if unknown else 0
-        if not unknown or not history.guessable[day]:
+    unknown = history.hung & (history.total < 0) & ~bounded & (history.register[1:] < 0)
+    row, last = 0, -1
+    for day in np.flatnonzero(unknown).tolist():
+        row, last = (row + 1 if day == last + 1 else 1), day
+        if not history.guessable[day]:
             continue
         number = history.first + day
         this_year = sum(number - 365 < each < number for each in filled.guesses)
@@ -192,8 +192,7 @@ def _like_days(history: History, habits: _Habits, limits: Limits, filled: Filled
 
 def _inside(history: History, habits: _Habits, filled: Filled, day: int) -> None:
     """EST-02: what half-hours leave of a known total, spread over those that are unknown."""
-    unknown = history.blocks[day] < 0
-    if not unknown.any() or (unknown.all() and habits.shape(day) is None):
+    if (history.blocks[day] < 0).all() and habits.shape(day) is None:
         return
     rest = int(history.total[day]) - int(habits.least[day])
     if rest < 0 or (rest > 0 and not habits.open[day].any()):

@@ -64,7 +64,8 @@ def merged(*, known: MeterDays, said: MeterDays, rise: Int64) -> MeterDays:
     total, origin, contradicted = _total(known, said, blocks, origins, took)
     derived = (rise >= 0) & ((total < 0) | (_RANK[origin] < _MEASURED))
     total, origin = np.where(derived, rise, total), np.where(derived, ACTUAL, origin).astype(np.int8)
-    dropped = contradicted[:, None] | _outranked(blocks, origins, total, origin)
+    no_better = _RANK[origins] <= _RANK[origin][:, None]  # a total that was estimated takes no measured half-hour away
+    dropped = (contradicted[:, None] & no_better) | _outranked(blocks, origins, total, origin)
     blocks = np.where(dropped, np.int32(UNKNOWN), blocks)
     origins = np.where(dropped, np.int8(0), origins)
     better = _RANK[said.origin] >= _RANK[known.origin]

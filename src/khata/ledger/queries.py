@@ -5,10 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Sum
 
 from khata.discoms.models import Discom
-from khata.ledger.models import Balance, Head
+from khata.ledger.models import Head
 from khata.ledger.rules import OWED
 
 
@@ -19,8 +18,13 @@ def heads(discom: Discom) -> dict[str, int]:
 
 def owed_paise(*, discom: int, subject: int) -> int:
     """What a connection owes its company, over all heads of OWED; below 0 it has paid ahead."""
-    rows = Balance.objects.filter(subject=subject, head__discom_id=discom, head__code__in=OWED)
-    return int(rows.aggregate(paise=Sum("amount_paise"))["paise"] or 0)
+    query = """
+        select coalesce(sum(b.amount_paise), 0)::bigint from ledger_balance b join ledger_head h on h.id = b.head_id
+        where b.subject = %s and h.discom_id = %s and h.code = any(%s)"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [subject, discom, list(OWED)])
+        ((paise,),) = cursor.fetchall()
+    return int(paise)
 
 
 def heads_by_company(*, discoms: Collection[str], codes: Collection[str]) -> dict[tuple[str, str], int]:

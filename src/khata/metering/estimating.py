@@ -77,7 +77,8 @@ class _Spans:
         return _Spans(*(getattr(self, each.name)[at] for each in fields(self)))
 
 
-# Meters whose days are not all known, or known only in part although others have their half-hours: from the index.
+# Meters whose days are not all known, or known only in part although others have their half-hours: from the index. What
+# a meter owes begins with its first day, unless it was hung since: there are thousands that have hardly begun to speak.
 _WITH_GAPS = """
     with spans as materialized (
         select i.meter_id, i.from_date as low, least(i.until, e.from_date, %(today)s) as high
@@ -92,10 +93,11 @@ _WITH_GAPS = """
             order by from_date desc, revision desc limit 1) e on e.ended
         where %(discom)s::int is null or c.discom_id = %(discom)s
     ), hung as (
-        select meter_id, sum(least(high, %(until)s) - greatest(low, %(first)s)) as days from spans
+        select meter_id, sum(least(high, %(until)s) - greatest(low, %(first)s)) as days, min(low) as low from spans
         where high > %(first)s and low < %(until)s and high > low group by meter_id
     ), stored as (
-        select d.meter_id, count(*) filter (where known = 48) as whole, count(*) filter (where known < 48) as partly
+        select d.meter_id, count(*) filter (where known = 48) as whole, count(*) filter (where known < 48) as partly,
+            min(d.day) as began
         from (select distinct on (meter_id, day) meter_id, day, total_wh, origin, known from metering_meterday
               where day >= %(first)s and day < %(until)s and channel = 0
               order by meter_id, day, revision desc) d
@@ -106,12 +108,23 @@ _WITH_GAPS = """
         coalesce(array_position(%(kinds)s::text[], m.kind), 1) - 1
     from spans s join hung h on h.meter_id = s.meter_id join metering_meter m on m.id = s.meter_id
     left join stored t on t.meter_id = s.meter_id
-    where s.high > s.low and (coalesce(t.whole + t.partly, 0) < h.days or (t.whole > 0 and t.partly > 0))
+    where s.high > s.low and ((t.whole > 0 and t.partly > 0) or coalesce(t.whole + t.partly, 0) < h.days - case
+        when t.began is not null and (h.low > %(first)s or t.began = %(first)s) then 0
+        when exists (select from metering_meterday e where e.meter_id = s.meter_id and e.channel = 0
+                     and e.day < %(first)s and e.day >= %(first)s - %(habits)s) then 0
+        else coalesce(t.began - %(first)s, h.days) end)
     order by s.meter_id, s.low"""
 
 
 def _with_gaps(discom: int | None, first: dt.date, until: dt.date, today: dt.date) -> _Spans:
-    values = {"discom": discom, "first": first, "until": until, "today": today, "kinds": list(KINDS)}
+    values = {
+        "discom": discom,
+        "first": first,
+        "until": until,
+        "today": today,
+        "kinds": list(KINDS),
+        "habits": HABIT_DAYS,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_WITH_GAPS, values)
         rows = np.array(cursor.fetchall(), np.int64).reshape(-1, 4)
@@ -176,6 +189,9 @@ class _Lot:
             *(self.rules.limit("EST-03", name, self.until_date, kind) for name in ("days", "year_days", "least_days")),
         )
         filled = fill(history, limits)
+        if not (known.register >= 0).any():
+            # Read on the spot alone: bills of such a meter add up totals, which one register among them would cut off.
+            filled.register[:] = UNKNOWN
         inside = np.zeros(length, np.bool_)
         inside[self.start - self.first : self.until - self.first] = True
         counts["contradicted"] += int((filled.contradicted & inside).sum())

@@ -109,8 +109,7 @@ class _Rows:
         self.channel: NDArray[np.int8] = spool.column("channel")
         self.lines: Int64 = spool.column("lines")
         self.total: Int64 = spool.column("total_wh")
-        self.serial, self.facts = meters.closed()
-        self.place = np.searchsorted(self.serial, spool.serials())
+        self.place, self.serial, self.facts = meters.closed()
         self.failed = np.zeros(spool.count, np.int8)
         self.evidence: dict[int, str] = {}
         self._judge(spool, sender, today, history)
@@ -185,8 +184,9 @@ def _together(spool: Spool, members: Int64, bounds: Int64) -> tuple[Bool, dict[s
     at = members[np.where(found < len(members), found, bounds)]
     del said["print"]
     for name in ("origin", "drift_s", "multiplier"):
-        values = spool.column(name)[members]
-        said[name] = (np.minimum if name == "origin" else np.maximum).reduceat(values, bounds)
+        said[name] = np.maximum.reduceat(spool.column(name)[members], bounds)
+    # A register that was measured does not make estimated half-hours measured.
+    said["origin"] = np.where(found < len(members), spool.column("origin")[at], said["origin"])
     return quarrel, said, at
 
 
@@ -247,7 +247,7 @@ def _quarantine(rows: _Rows, delivery: Delivery) -> None:
     channel = np.where(rows.channel[at] == READING, UNKNOWN, rows.channel[at])
     found = _Quarantined(
         rows.lines[at], rule[failed].tolist(), owner[failed].tolist(),
-        np.char.decode(rows.serial[rows.place[at]], "utf-8").tolist(), rows.day[at], channel, rows.total[at],
+        [rows.serial[place].decode() for place in rows.place[at].tolist()], rows.day[at], channel, rows.total[at],
         title[failed].tolist(), [rows.evidence.get(row, "") for row in at.tolist()],
     )  # fmt: skip
     _copy_quarantined(delivery, found)
@@ -308,8 +308,8 @@ _TEXTS = ("rule", "owner", "serial", "reason", "content")
 
 
 def _text(values: list[str]) -> NDArray[np.bytes_]:
-    """PostgreSQL takes every character but NUL."""
-    return np.array([value.replace("\0", "\ufffd").encode() for value in values], np.bytes_)
+    """PostgreSQL takes every character but NUL; half of a pair of surrogates is no character."""
+    return np.array([value.replace("\0", "\ufffd").encode(errors="replace") for value in values], np.bytes_)
 
 
 def _number(day: dt.date) -> int:

@@ -101,6 +101,12 @@ def days(meters: Int64, start: dt.date, end: dt.date) -> Days:
     return Days(*((column[~guessed] for column in found) if guessed.any() else found))
 
 
+def newest_delivery() -> int:
+    """The number of the last delivery; 0 before the first. They are stored one after the other, so numbers tell which
+    came first."""
+    return int(integers("select coalesce(max(id), 0) from metering_delivery", (), 1)[0][0])
+
+
 # -- to show -----------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,9 @@ Days are day numbers (days since 1970-01-01), NULL is -1.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +61,10 @@ _FACTORS = """
     order by meter_id, from_date, revision"""
 
 
-def meter_facts(serials: NDArray[np.bytes_]) -> MeterFacts:
+def meter_facts(serials: Sequence[bytes]) -> MeterFacts:
     """Of meters by number, distinct; what is usual of them as the last night noted it."""
     facts = np.full((10, len(serials)), UNKNOWN, np.int64)
-    asked = (list(KINDS), b"\n".join(serials.tolist()).decode())  # no reader hands on a number with a line end
+    asked = (list(KINDS), b"\n".join(serials).decode())  # no reader hands on a number with a line end
     at, *found = integers(_FACTS, asked, 10, null=UNKNOWN)
     facts[:9, at] = found
     new = np.flatnonzero((facts[0] >= 0) & (facts[4] < 0))
@@ -80,29 +82,26 @@ class MeterBook:
     """The meters of a delivery, looked up while it is still being read: each number once."""
 
     def __init__(self) -> None:
-        self._serials = np.zeros(0, "S1")  # sorted
+        self._place: dict[bytes, int] = {}  # of each number, in the order in which they came
+        self._places: list[Int64] = []
         self._facts = np.zeros((10, 0), np.int64)
-        self._new = np.zeros(0, "S1")
 
     def add(self, serials: NDArray[np.bytes_]) -> None:
-        serials = np.unique(serials)
-        self._new = np.union1d(self._new, serials[~np.isin(serials, self._serials)])
-        if len(self._new) >= _ASKED:
+        place = self._place
+        places = [place.setdefault(serial, len(place)) for serial in serials.tolist()]
+        self._places.append(np.array(places, np.int64))
+        if len(place) - self._facts.shape[1] >= _ASKED:
             self._look_up()
 
     def _look_up(self) -> None:
-        found = meter_facts(self._new)
-        columns = np.array([getattr(found, each.name) for each in fields(MeterFacts)])
-        together = np.concatenate([self._serials, self._new])
-        order = np.argsort(together)
-        self._serials, self._facts = together[order], np.hstack([self._facts, columns])[:, order]
-        self._new = self._new[:0]
+        found = meter_facts(list(islice(self._place, self._facts.shape[1], None)))
+        self._facts = np.hstack([self._facts, [getattr(found, each.name) for each in fields(MeterFacts)]])
 
-    def closed(self) -> tuple[NDArray[np.bytes_], MeterFacts]:
-        """All numbers that were added, sorted, and what is known of them."""
-        if len(self._new):
+    def closed(self) -> tuple[Int64, list[bytes], MeterFacts]:
+        """(the place of each number that was added, the numbers by place, what is known of them by place)."""
+        if len(self._place) > self._facts.shape[1]:
             self._look_up()
-        return self._serials, MeterFacts(*self._facts)
+        return np.concatenate([np.zeros(0, np.int64), *self._places]), list(self._place), MeterFacts(*self._facts)
 
 
 def _fill(column: Int64, meters: Int64, at: Int64, found: Int64, values: Int64) -> None:

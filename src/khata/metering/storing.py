@@ -367,7 +367,8 @@ def encoded(revisions: list[Revisions], delivery: int) -> tuple[str, bytes]:
         columns["rule"] = pgcopy.text(rule, null=rule == b"")
     for name, column, kind in _NUMBERS:
         values = state(name)
-        columns[column] = kind(values, null=values < 0)
+        if (values >= 0).any():  # a column of NULL alone would cost as much as all the others
+            columns[column] = kind(values, null=values < 0)
     return ", ".join(columns), pgcopy.encode(list(columns.values()))
 
 

@@ -43,9 +43,10 @@ class Noted:
 
 def note_upload(
     *, credential: Credential, upload: uuid.UUID, form: str, name: str, sha256: str, size: int, key: str
-) -> Noted:
+) -> Noted | None:
     """Write down that a file lies in the spool under the name `upload`. The same key, and the same bytes as long as
-    there is nothing in them to be judged again, are the upload that is there already.
+    there is nothing in them to be judged again, are the upload that is there already. None if the sender was closed
+    meanwhile.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -53,8 +54,7 @@ def note_upload(
             [credential.hash, upload, form, name, sha256, size, key],
         )
         row = cursor.fetchone()
-    assert row is not None  # the function answers with a row, or raises
-    return Noted(*row)
+    return Noted(*row) if row else None
 
 
 @dataclass(frozen=True)

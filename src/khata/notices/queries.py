@@ -155,9 +155,22 @@ _ITEMS = """
     order by m.id desc"""
 
 
-def inbox(*, subjects: Sequence[int], limit: int = INBOX_LIMIT, key: bytes | None = None) -> list[Item]:
-    """The messages about these connections as they went out, a code hidden. Without a key, by this Khata's."""
-    return _items("where subject = any(%(subjects)s)", limit, key, subjects=list(subjects))
+def inbox(
+    *,
+    subjects: Sequence[int],
+    limit: int = INBOX_LIMIT,
+    key: bytes | None = None,
+    before: int | None = None,
+    mobile: str = "",
+) -> list[Item]:
+    """The messages about these connections as they went out, a code hidden. Without a key, by this Khata's.
+
+    `before`: those older than the message with this id. `mobile` leaves out what only somebody else was told.
+    """
+    where = "where subject = any(%(subjects)s)"
+    where += " and id < %(before)s" if before is not None else ""
+    where += " and (mobile = %(mobile)s or template <> 'view-received')" if mobile else ""
+    return _items(where, limit, key, subjects=list(subjects), before=before, mobile=mobile)
 
 
 def outbox(*, limit: int, key: bytes | None = None) -> list[Item]:

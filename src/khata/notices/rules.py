@@ -15,8 +15,8 @@ from khata.display.money import amount
 from khata.formats.text import digits, iso_date, shown
 from khata.kernel.yaml_text import Node, parse
 
-VariableKind: TypeAlias = Literal["tail", "money", "date", "code", "receipt", "old", "account"]
-Matter: TypeAlias = Literal["money", "sign-in", "number"]
+VariableKind: TypeAlias = Literal["tail", "money", "date", "code", "receipt", "old", "account", "mobile"]
+Matter: TypeAlias = Literal["money", "sign-in", "number", "access"]
 
 REGISTRY = Path(__file__).with_name("templates.yaml")
 LANGUAGES = ("hi", "en")
@@ -35,6 +35,7 @@ _SHAPES: dict[VariableKind, str] = {  # of a variable in the finished text
     "code": r"[0-9]{6}|[0-9]{8}",
     "receipt": r"[A-Z0-9](?:[A-Z0-9/-]*[A-Z0-9])?",
     "old": r"[0-9]{6,8}",
+    "mobile": r"[0-9]{4}",  # its last four digits
     "account": r"[0-9]{2} [0-9]{4} [0-9]{4}",  # cut so that neither an eye nor a filter takes it for a mobile
 }
 _CHECK_SHAPE = f"[{CHECK_ALPHABET}]{{{CHECK_LENGTH}}}"
@@ -124,6 +125,9 @@ PAYMENT_TAKEN = TEMPLATES["payment-taken"]
 SIGN_IN_CODE = TEMPLATES["sign-in-code"]
 NEW_NUMBER = TEMPLATES["new-number"]
 NUMBER_WITHDRAWN = TEMPLATES["number-withdrawn"]
+MOBILE_CHANGE = TEMPLATES["mobile-change"]
+VIEW_GIVEN = TEMPLATES["view-given"]
+VIEW_RECEIVED = TEMPLATES["view-received"]
 
 
 # -- codes -------------------------------------------------------------------------------------------------------------
@@ -348,6 +352,7 @@ _MUST: dict[Matter, tuple[VariableKind, ...]] = {
     "money": ("tail", "money", "date"),
     "sign-in": ("code",),
     "number": ("old",),
+    "access": ("tail", "mobile"),
 }
 
 

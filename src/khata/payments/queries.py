@@ -212,6 +212,25 @@ def receipts_of_connection(*, connection: int, limit: int) -> list[ReceiptRow]:
     return _rows(paid.order_by("-received_on", "-id")[:limit])
 
 
+@dataclass(frozen=True)
+class Paid:
+    amount_paise: int
+    received_on: dt.date
+
+
+def last_paid(*, connection_id: int) -> Paid | None:
+    """The first of `receipts_of_connection`, as the first screen says it."""
+    query = """
+        select amount_paise, received_on from payments_receipt where id in (
+            select id from payments_receipt where connection_id = %s union all
+            select receipt_id from payments_suspensecleared where connection_id = %s)
+        order by received_on desc, id desc limit 1"""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [connection_id, connection_id])
+        row = cursor.fetchone()
+    return Paid(*row) if row else None
+
+
 def _rows(receipts: QuerySet[Receipt]) -> list[ReceiptRow]:
     return [_row(each) for each in receipts.select_related("counter", "suspensecleared")]
 

@@ -34,16 +34,17 @@ def alerts(
     late_days: int,
     days: used.Days,
     newest: SeenHalfHours | None,
+    heard: used.Heard,
     load_w: int | None,
     today: dt.date,
     language: Language,
 ) -> list[Alert]:
-    """`late_days`: since the bill's last day, 0 where nothing is late. `newest`: the last known day, if any."""
+    """`late_days`: since the bill's last day, 0 where nothing is late. `newest`: the last known day, if any; it may be
+    estimated."""
     found = [_overdue(late_days), _above_load(days, load_w, today)]
-    if newest is not None:
-        yesterday = newest if newest.day == today - dt.timedelta(days=1) else None
-        found += [_silent(newest.day, today, language)]
-        found += [_far_above(days, yesterday), _without_supply(yesterday)] if yesterday else []
+    found += [silence(heard, today, language)] if heard.smart else []
+    if newest is not None and newest.day == today - dt.timedelta(days=1):
+        found += [_far_above(days, newest), _without_supply(newest)]
     return [alert for alert in found if alert is not None]
 
 
@@ -81,9 +82,14 @@ def _far_above(days: used.Days, yesterday: SeenHalfHours) -> Alert | None:
     return Alert("warn", text % said, reverse("portal:usage-day", args=[yesterday.day]))
 
 
-def _silent(last: dt.date, today: dt.date, language: Language) -> Alert | None:
-    if (today - last).days <= used.LATE_DAYS:
+def silence(heard: used.Heard, today: dt.date, language: Language) -> Alert | None:
+    """For as long as a smart meter tells nothing, however long that is."""
+    last = heard.last or heard.since
+    if last is None or (today - last).days <= used.LATE_DAYS:
         return None
+    if heard.last is None:
+        never = _("Since your smart meter was put up on %(day)s no reading has come from it.")
+        return Alert("warn", never % {"day": dates.day(last, language)}, reverse("portal:usage"))
     text = _("Since %(day)s no reading has come from your meter. It goes on counting; the days will be filled in.")
     return Alert("warn", text % {"day": dates.day(last, language)}, reverse("portal:usage-day", args=[last]))
 

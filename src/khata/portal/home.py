@@ -9,9 +9,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from khata.billing.models import Bill
-from khata.billing.queries import MonthUsed, bars_of, latest_bill, months_used
-from khata.consumers.models import Connection
-from khata.consumers.queries import old_number_of, terms_on
+from khata.billing.queries import MonthUsed, bars_of, last_two_bills, latest_bill, months_used
+from khata.consumers.models import Connection, Terms
+from khata.consumers.queries import all_terms, old_number_of, terms_on
 from khata.display.charts import (
     MonthBar,
     average_wh,
@@ -25,7 +25,7 @@ from khata.display.upi import qr_svg, upi_link
 from khata.kernel.days import days_year_before
 from khata.ledger.queries import owed_paise
 from khata.metering.queries import SeenDay, SeenHalfHours, days_of_periods, half_hours_of
-from khata.payments.queries import receipts_of_connection
+from khata.payments.queries import last_paid
 from khata.portal import session as portal_session
 from khata.portal import used
 from khata.portal.alerts import alerts
@@ -42,26 +42,31 @@ def home(request: HttpRequest) -> HttpResponse:
     asked: Any = request
     mine, today = connection_of(request), asked.today
     days, due = _days(mine, today), _due(mine, today)
-    newest, terms = _newest(mine, days, today), terms_on(connection_id=mine.id, day=today)
+    heard, agreed = used.heard(mine, days, today), all_terms(connection_id=mine.id)
+    newest, told = _newest(mine, days, heard.last, today)
+    terms = used.terms_at(agreed, today)
     prepaid = terms is not None and terms.mode == "prepaid"
     page = {
         "connection": mine,
         "many": asked.who.consumer.several,
         "due": due,
-        "lasts": _lasts(mine, due, days, today) if prepaid and newest else None,
+        "lasts": _lasts(mine, due, agreed, days, today) if prepaid and newest else None,
         "alerts": alerts(
-            late_days=(today - due.by).days if due.late and due.by else 0,
+            # A prepaid balance has no last day to pay; that it is below zero stands above all else.
+            late_days=(today - due.by).days if due.late and due.by and not prepaid else 0,
             days=days,
             newest=newest,
+            heard=heard,
             load_w=terms.load_w if terms else None,
             today=today,
             language=asked.language,
         ),
-        "fresh": used.fresh(newest.day, newest.received_at, now=asked.now) if newest else None,
-        "paid": next(iter(receipts_of_connection(connection=mine.id, limit=1)), None),
+        "smart": heard.smart,
+        "fresh": used.fresh(heard.last, told.received_at if told else None, now=asked.now) if heard.last else None,
+        "paid": last_paid(connection_id=mine.id),
         "old": old_number_of(connection_id=mine.id, today=today),
         "prepaid": prepaid,
-        "risen": risen(due.bill),
+        "risen": risen(due.bill, due.before),
         "tab": "home",
     }
     return render(request, "portal/home.html", page | _charts(mine, days, asked))
@@ -69,14 +74,14 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _charts(mine: Connection, days: used.Days, asked: Any) -> dict[str, object]:
     language, today = asked.language, asked.today
-    bars = used.bars(days, end=today, count=DAYS)
+    bars = used.bars(days, end=today, count=DAYS, since=mine.connected_on)
     billed = months_used(connection_id=mine.id, until=today.replace(day=1), months=MONTHS)
     months = _month_bars(billed, days, today)
     average = average_wh(bars)
     known = average is not None
     return {
-        "smart": known,
-        "yesterday_wh": bars[-1].wh,
+        "known": known,
+        "yesterday": bars[-1] if bars else None,
         "average_wh": average,
         "sentence": daily_sentence(bars, language, today=today) if known else "",
         "daily": daily_bars(bars, chart_id="days", language=language) if known else "",
@@ -88,12 +93,13 @@ def _charts(mine: Connection, days: used.Days, asked: Any) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Due:
-    """What is owed in paise (below 0: paid ahead), by when, and whether that day has passed."""
+    """What is owed in paise (below 0: paid ahead), by when, and whether that day has passed; the last two bills."""
 
     paise: int
     by: dt.date | None
     late: bool
     bill: Bill | None
+    before: Bill | None
 
     @property
     def ahead_paise(self) -> int:
@@ -112,14 +118,13 @@ def _is_prepaid(mine: Connection, today: dt.date) -> bool:
 
 def _due(mine: Connection, today: dt.date) -> Due:
     paise = owed_paise(discom=mine.discom_id, subject=mine.id)
-    bill = latest_bill(connection_id=mine.id)
+    bill, before, *_ = [*last_two_bills(connection_id=mine.id), None, None]
     by = bill.due_date if bill else None
-    return Due(paise, by, paise > 0 and by is not None and by < today, bill)
+    return Due(paise, by, paise > 0 and by is not None and by < today, bill, before)
 
 
-def _lasts(mine: Connection, due: Due, days: used.Days, today: dt.date) -> Lasting | None:
-    until = due.bill.period_end if due.bill else None
-    return lasts(mine, balance_paise=due.balance_paise, billed_until=until, days=days, today=today)
+def _lasts(mine: Connection, due: Due, terms: list[Terms], days: used.Days, today: dt.date) -> Lasting | None:
+    return lasts(mine, balance_paise=due.balance_paise, bill=due.bill, terms=terms, days=days, today=today)
 
 
 def _days(mine: Connection, today: dt.date) -> dict[dt.date, SeenDay]:
@@ -129,19 +134,22 @@ def _days(mine: Connection, today: dt.date) -> dict[dt.date, SeenDay]:
     return {day.day: day for day in days_of_periods(connection_id=mine.id, periods=periods)}
 
 
-def _newest(mine: Connection, days: used.Days, today: dt.date) -> SeenHalfHours | None:
-    """The last known day of this year's."""
+def _newest(
+    mine: Connection, days: used.Days, told: dt.date | None, today: dt.date
+) -> tuple[SeenHalfHours | None, SeenHalfHours | None]:
+    """The last known day of this year's, which may be estimated, and the last of which the meter told something."""
     last = used.last_known(days, today)
     if last is None or (today - last).days > DAYS + 31:
-        return None
-    found = half_hours_of(connection_id=mine.id, start=last, end=last + dt.timedelta(days=1))
-    return found[0] if found else None
+        return None, None
+    start = told if told is not None and 0 <= (last - told).days <= DAYS else last
+    found = {seen.day: seen for seen in half_hours_of(connection_id=mine.id, start=start, end=last + dt.timedelta(1))}
+    return found.get(last), found.get(told) if told else None
 
 
 def _month_bars(billed: list[MonthUsed], days: used.Days, today: dt.date) -> list[MonthBar]:
     """Billed months, then the running one as far as its days are known."""
     bars = bars_of(billed)
-    running = [wh or 0 for wh in used.in_month(days, today.replace(day=1)).values()]
+    running = [wh for wh in used.in_month(days, today.replace(day=1)).values() if wh is not None]
     if running:
         return [*bars, MonthBar(today.replace(day=1), sum(running), partial=True)]
     while bars and bars[-1].wh is None:  # not billed yet: nothing follows that a hole would stand before

@@ -1,6 +1,7 @@
 """What a consumer's session holds: the connections of a proven mobile, which of them is being looked at."""
 
-from dataclasses import asdict, dataclass
+import uuid
+from dataclasses import asdict, dataclass, replace
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
@@ -11,19 +12,40 @@ KEY = "consumer"
 
 @dataclass(frozen=True)
 class Signed:
-    """`mobile` is a keyed hash. `connections` are pairs of connection and consumer; `at` is the one being looked at."""
+    """`mobile` is a keyed hash. `connections` are pairs of connection and consumer; `at` is the one being looked at.
+
+    `views` are pairs of view and connection that holders gave to this mobile; in `at` they come after the own ones.
+    """
 
     mobile: str
     connections: tuple[tuple[int, int], ...]
     at: int
+    views: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def view(self) -> uuid.UUID | None:
+        """By which view this looks at somebody else's connection; None at an own one."""
+        beyond = self.at - len(self.connections)
+        return uuid.UUID(self.views[beyond][0]) if beyond >= 0 else None
 
     @property
     def connection(self) -> int:
+        if self.view:
+            return self.views[self.at - len(self.connections)][1]
         return self.connections[self.at][0]
 
     @property
-    def consumer(self) -> int:
-        return self.connections[self.at][1]
+    def consumer(self) -> int | None:
+        """Of an own connection; at somebody else's there is none."""
+        return None if self.view else self.connections[self.at][1]
+
+    def proves(self, mobile_key: str) -> bool:
+        """Whether this is the mobile that signed in."""
+        return mobile_hash(mobile_key) == self.mobile
+
+    @property
+    def several(self) -> bool:
+        return len(self.connections) + len(self.views) > 1
 
 
 def mobile_hash(mobile_key: str) -> str:
@@ -41,13 +63,25 @@ def read(session: SessionBase) -> Signed | None:
     held = session.get(KEY)
     if not held:
         return None
-    return Signed(held["mobile"], tuple((one, whose) for one, whose in held["connections"]), held["at"])
+    views = tuple((view, one) for view, one in held.get("views", ()))
+    return Signed(held["mobile"], tuple((one, whose) for one, whose in held["connections"]), held["at"], views)
+
+
+def without_view(session: SessionBase, signed: Signed) -> Signed | None:
+    """What is left when the view being looked by was taken back: the first of the others, or nothing."""
+    left = tuple(pair for pair in signed.views if pair[0] != str(signed.view))
+    if not signed.connections and not left:
+        session.flush()
+        return None
+    kept = replace(signed, at=0, views=left)
+    session[KEY] = asdict(kept)
+    return kept
 
 
 def look_at(session: SessionBase, signed: Signed, connection: int) -> bool:
-    """Look at another connection of the same mobile; False if it is not one of them."""
-    for at, (one, _) in enumerate(signed.connections):
+    """Look at another connection that the same mobile opens; False if it is not one of them."""
+    for at, one in enumerate([*(one for one, _ in signed.connections), *(one for _, one in signed.views)]):
         if one == connection:
-            session[KEY] = asdict(Signed(signed.mobile, signed.connections, at))
+            session[KEY] = asdict(replace(signed, at=at))
             return True
     return False

@@ -11,13 +11,17 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from khata.consumers.operations import ask_code, check_code
+from khata.consumers.operations import Opened, ask_code, check_code
 from khata.consumers.rules import mobile_key
+from khata.consumers.strong import asked_further, note_signed_in, prove, tail_fits
 from khata.formats.text import digits
 from khata.migration.telling import note_seen
 from khata.portal import session as portal_session
+from khata.portal.mine import numbers_known
 
 _ASKED = "asked"  # in the session: which code was asked for, the tail of the mobile as typed, where to go afterwards
+_HALF = "half"  # in the session: the same once its code has fitted, what the mobile opens, and which steps still come
+HALF_SECONDS = 15 * 60
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -65,12 +69,82 @@ def code(request: HttpRequest) -> HttpResponse:
     if found is None:
         page["error"] = _("This code is wrong or too old. Look at the newest SMS, or ask for a new code.")
         return render(request, "portal/code.html", page)
-    note_seen(sign_in=uuid.UUID(held["id"]), at=_now())
-    signed = portal_session.Signed(held["mobile"], tuple(found), 0)
+    return _go_on(request, held, found)
+
+
+def _go_on(request: HttpRequest, held: dict[str, Any], opened: Opened) -> HttpResponse:
+    """The code has fitted: either the session begins, or what else this mobile is asked comes first."""
+    further = asked_further(sign_in=uuid.UUID(held["id"]), now=_now())
+    if further is None:  # not proven after all: nothing opens
+        return redirect("portal:sign-in")
+    views = [[str(view), one] for view, one in opened.views]
+    half = {**held, "own": opened.own, "views": views, "at": _now().timestamp()}
+    half["steps"] = [
+        step
+        for step, wanted in (
+            ("second", further.authenticator is not None),
+            ("known", further.silent),
+        )
+        if wanted
+    ]
+    request.session.flush()
+    return _next_step(request, half)
+
+
+def _next_step(request: HttpRequest, half: dict[str, Any]) -> HttpResponse:
+    if half["steps"]:
+        request.session[_HALF] = half
+        return redirect(f"portal:{half['steps'][0]}")
+    sign_in = uuid.UUID(half["id"])
+    note_seen(sign_in=sign_in, at=_now())
+    note_signed_in(sign_in=sign_in, now=_now())
+    own = tuple((one, whose) for one, whose in half["own"])
+    signed = portal_session.Signed(half["mobile"], own, 0, tuple((view, one) for view, one in half["views"]))
     portal_session.start(request.session, signed)
-    if len(found) > 1:
+    if signed.several:
         return redirect("portal:choose")
-    return HttpResponseRedirect(held["next"]) if held["next"] else redirect("portal:home")
+    return HttpResponseRedirect(half["next"]) if half["next"] else redirect("portal:home")
+
+
+def _half(request: HttpRequest, step: str) -> dict[str, Any] | None:
+    """What is held of a sign-in whose code has fitted and which is at this step, for a quarter of an hour."""
+    half: dict[str, Any] | None = request.session.get(_HALF)
+    if not half or half["steps"][:1] != [step] or _now().timestamp() - half["at"] > HALF_SECONDS:
+        return None
+    return half
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def second(request: HttpRequest) -> HttpResponse:
+    """The code of the authenticator app, or a recovery code. Wrong, used and too often: one and the same answer."""
+    half = _half(request, "second")
+    further = asked_further(sign_in=uuid.UUID(half["id"]), now=_now()) if half else None
+    if half is None or further is None:
+        return redirect("portal:sign-in")
+    page = {"error": ""}
+    if request.method == "POST":
+        typed = digits(request.POST.get("code", "")[:40]).strip()
+        running = further.authenticator
+        if running is None or prove(authenticator=running, typed=typed, now=_now(), key=settings.SECRET_KEY):
+            return _next_step(request, {**half, "steps": half["steps"][1:]})
+        page["error"] = _("This code is not right, or was used already. Wait for the next one in your app.")
+    return render(request, "portal/second.html", page)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def known(request: HttpRequest) -> HttpResponse:
+    """A mobile that was silent for half a year may be another person's by now: what stands on meter or bill decides."""
+    half = _half(request, "known")
+    if half is None:
+        return redirect("portal:sign-in")
+    page = {"error": ""}
+    if request.method == "POST":
+        typed = "".join(one for one in digits(request.POST.get("tail", "")[:40]) if one.isdecimal())
+        numbers = numbers_known(half["own"], half["views"])
+        if tail_fits(typed=typed, known=numbers, who=half["mobile"], now=_now(), key=settings.SECRET_KEY):
+            return _next_step(request, {**half, "steps": half["steps"][1:]})
+        page["error"] = _("These digits do not fit. Look at the meter or at a bill, or call 1912.")
+    return render(request, "portal/known.html", page)
 
 
 @require_POST

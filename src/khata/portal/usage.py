@@ -16,7 +16,6 @@ from khata.display.chart_words import Unit
 from khata.display.charts import daily_bars, daily_sentence, daily_table, month_bars, month_table
 from khata.display.curve_chart import load_curve
 from khata.display.curve_words import (
-    BLOCKS,
     LoadDay,
     clock_range,
     heat_sentence,
@@ -34,6 +33,7 @@ from khata.formats.text import FormatError, iso_date
 from khata.kernel.days import days_year_before, month_number, month_start
 from khata.metering.queries import SeenHalfHours, days_of, half_hours_of
 from khata.portal import used
+from khata.portal.alerts import silence
 from khata.portal.costs import costs
 from khata.portal.mine import connection_of
 
@@ -52,17 +52,20 @@ def usage(request: HttpRequest) -> HttpResponse:
     seen = days_of(connection_id=mine.id, start=min(first, month_start(month_number(today) - 12)), end=today)
     days = {day.day: day for day in seen}
     billed = months_billed(connection_id=mine.id, until=today.replace(day=1), months=MONTHS_BILLED)
-    last = used.last_known(days, today)
-    page: dict[str, Any] = {"tab": "usage", "smart": last is not None}
-    if last is None:
+    last, heard = used.last_known(days, today), used.heard(mine, days, today)
+    silent = silence(heard, today, asked.language) if heard.smart else None
+    page: dict[str, Any] = {"tab": "usage", "smart": heard.smart, "silent": silent, "known": last is not None}
+    if not heard.smart:
         page |= _read_by_the_month(billed, asked)
-    else:
+    elif last is not None:
         start = min(last, today - dt.timedelta(days=DAYS))
-        lately = half_hours_of(connection_id=mine.id, start=start, end=today)
-        newest = next(seen for seen in reversed(lately) if seen.day == last)
-        off = {seen.day: (seen.off or 0).bit_count() for seen in lately}
-        page |= _at_once(newest, days, asked) | _charts(mine, days, billed, off, asked)
+        lately = {seen.day: seen for seen in half_hours_of(connection_id=mine.id, start=start, end=today)}
+        off = {seen.day: (seen.off or 0).bit_count() for seen in lately.values()}
+        page |= _at_once(lately[last], days, asked) | _charts(mine, days, billed, off, asked)
         page["yesterday_paise"] = page["costs"].days.get(last) if page["costs"] else None
+        if heard.last is not None:
+            told = lately.get(heard.last)
+            page["fresh"] = used.fresh(heard.last, told.received_at if told else None, now=asked.now)
     terms = used.terms_of(mine, today=today)
     demands = used.demands(billed, days, terms, today=today)
     if any(each.demand_w is not None for each in demands):
@@ -97,8 +100,8 @@ def _at_once(newest: SeenHalfHours, days: used.Days, asked: Any) -> dict[str, ob
     return {
         "newest": newest,
         "estimated": used.quality(newest) == "estimated",
+        "is_yesterday": newest.day == asked.today - dt.timedelta(days=1),
         **_peak(used.half_hours(newest.day, newest), asked.language),
-        "fresh": used.fresh(newest.day, newest.received_at, now=asked.now),
         "so_far_wh": sum(running) if running else None,
         "so_far_days": len(running),
         "take_from": max(min(days), month_start(month_number(asked.today) - 12)),
@@ -116,16 +119,18 @@ def _charts(
         months = sorted({(today - dt.timedelta(days=DAYS)).replace(day=1), today.replace(day=1)})
         priced = costs(mine, days, months=months, today=today, ahead_wh=ahead)
         unit = "rupees" if priced else "units"
-    bars = used.bars(days, end=today, count=DAYS, paise=priced.days if priced else None, off=off)
+    since = mine.connected_on
+    bars = used.bars(days, end=today, count=DAYS, since=since, paise=priced.days if priced else None, off=off)
     trend = used.trend(
         billed,
         days,
+        since=since,
         today=today,
         ahead=ahead,
         paise=priced.running_paise if priced else None,
         ahead_paise=priced.ahead if priced else None,
     )
-    while unit == "rupees" and trend[0].paise is None and trend[0].last_year_paise is None:
+    while unit == "rupees" and len(trend) > 1 and trend[0].paise is None and trend[0].last_year_paise is None:
         trend.pop(0)  # before any bill is known; the running month has its paise
     return {
         "ahead": ahead,
@@ -158,7 +163,7 @@ def day(request: HttpRequest, day: str) -> HttpResponse:
         "seen": seen,
         "load_w": load,
         "cuts": [(clock_range(start, end, asked.language), end - start) for start, end in used.stretches(drawn.off)],
-        "estimated": BLOCKS if used.quality(seen) == "estimated" else len(drawn.estimated),
+        "estimated": len(drawn.estimated),
         "rule": _rule(seen),
         "known": any(wh is not None for wh in drawn.blocks_wh),
         "sentence": load_sentence(drawn, asked.language, today=asked.today, sanctioned_w=load),
@@ -191,13 +196,15 @@ def month(request: HttpRequest, month: str) -> HttpResponse:
     mine, shown = connection_of(request), _day(f"{month}-01", asked.today + dt.timedelta(days=1))
     end = min(used.month_end(shown), asked.today)
     found = {each.day: each for each in half_hours_of(connection_id=mine.id, start=shown, end=end)}
-    calendar = [shown + dt.timedelta(days=at) for at in range((end - shown).days)]
+    first = max(shown, min(mine.connected_on, end))
+    calendar = [first + dt.timedelta(days=at) for at in range((end - first).days)]
     drawn = [used.half_hours(each, found.get(each)) for each in calendar]
     priced = None
     if _unit(request) == "rupees" and found:
         priced = costs(mine, found, months=[shown], today=asked.today)
     unit: Unit = "rupees" if priced else "units"
     paise = priced.days if priced else {}
+    known = any(seen.blocks_wh is not None for seen in found.values())
     totals = [seen.total_wh for seen in found.values() if seen.total_wh is not None]
     page = {
         "tab": "usage",
@@ -210,11 +217,12 @@ def month(request: HttpRequest, month: str) -> HttpResponse:
         "total_paise": sum(paise.values()) if paise else None,
         "rows": [
             (each, reverse("portal:usage-day", args=[each]), found.get(each), used.quality(found.get(each)), load,
-             _peak(load, asked.language)["peak_when"], paise.get(each))
+             _peak(load, asked.language), paise.get(each))
             for each, load in zip(calendar, drawn, strict=True)
         ],
-        "sentence": heat_sentence(drawn, asked.language) if found else "",
-        "map": heat_map(drawn, chart_id="map", language=asked.language) if found else "",
+        "costs": priced,
+        "sentence": heat_sentence(drawn, asked.language, totals=bool(totals)) if found else "",
+        "map": heat_map(drawn, chart_id="map", language=asked.language) if known else "",
         "last": end - dt.timedelta(days=1),
         "fresh": _fresh(mine, asked),
         "before": month_start(month_number(shown) - 1) if shown > FIRST_DAY else None,
@@ -226,16 +234,17 @@ def month(request: HttpRequest, month: str) -> HttpResponse:
 def _fresh(mine: Connection, asked: Any) -> used.Fresh | None:
     """How old the newest data of this connection are, whatever day is looked at."""
     lately = days_of(connection_id=mine.id, start=asked.today - dt.timedelta(days=LOOKED_BACK), end=asked.today)
-    last = used.last_known({day.day: day for day in lately}, asked.today)
+    last = used.last_told({day.day: day for day in lately}, asked.today)
     return None if last is None else used.fresh(last, None, now=asked.now)
 
 
-def _peak(day: LoadDay, language: Language) -> dict[str, str]:
+def _peak(day: LoadDay, language: Language) -> dict[str, object]:
     """The highest load in kW and when it was, as people say it; nothing where no half-hour is known."""
     at = peak(day)
     if at is None:
         return {"peak": "", "peak_when": ""}
-    return {"peak": kw_text(load_w(day, at) or 0), "peak_when": clock_range(at, at + 1, language)}
+    when = clock_range(at, at + 1, language)
+    return {"peak": kw_text(load_w(day, at) or 0), "peak_when": when, "peak_estimated": at in day.estimated}
 
 
 def _day(text: str, before: dt.date) -> dt.date:

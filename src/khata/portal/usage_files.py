@@ -23,6 +23,7 @@ from khata.portal.mine import connection_of
 from khata.portal.public import may
 
 MONTHS = 13
+FIRST_DAY = dt.date(2000, 1, 1)
 FILES = 30  # of one connection, in a quarter of an hour
 
 
@@ -72,13 +73,14 @@ def _asked_for(request: HttpRequest, today: dt.date) -> tuple[dt.date, dt.date]:
     WrongDaysError.
     """
     most = offered(today)
-    first = _day(request, "from", most["take_from"])
     last = _day(request, "to", most["take_to"])
+    thirteen = month_start(month_number(min(last, most["take_to"])) - MONTHS + 1)
+    first = _day(request, "from", max(thirteen, FIRST_DAY))
     if first > last:
         raise WrongDaysError(_("The first day comes after the last. Change one of them."))
     if last >= today:
         raise WrongDaysError(_("The last day is not over yet. Choose yesterday or a day before."))
-    if first.year < 2000 or month_number(last) - month_number(first) >= MONTHS:
+    if first < FIRST_DAY or month_number(last) - month_number(first) >= MONTHS:
         raise WrongDaysError(_("This is more than thirteen months. Take it in two files."))
     return first, last
 

@@ -14,11 +14,12 @@ from khata.display.curve_words import BLOCKS, LoadDay, load_day
 from khata.display.trend_words import DemandMonth, Span, TrendMonth
 from khata.kernel.days import day_number, month_number, month_start, year_before
 from khata.kernel.forecast import month_forecast
-from khata.metering.models import Origin
-from khata.metering.queries import SeenDay, SeenHalfHours
+from khata.metering.models import Installation, Origin
+from khata.metering.queries import SeenDay, SeenHalfHours, days_of
 
 INDIA = ZoneInfo("Asia/Kolkata")
 LATE_DAYS = 2  # older than that is called late
+RECENT_DAYS = 31  # back to here a day that came shows that a smart meter hangs there
 
 Days = Mapping[dt.date, SeenDay]
 
@@ -39,7 +40,8 @@ def in_month(days: Days, month: dt.date) -> dict[dt.date, int | None]:
 
 @dataclass(frozen=True)
 class Fresh:
-    """The last day that is known, when it came in (None where that is not told), and how many days back it lies."""
+    """The last day of which the meter told something, when that came in (None where it is not told), and how many days
+    back it lies."""
 
     day: dt.date
     came: dt.datetime | None
@@ -51,8 +53,41 @@ class Fresh:
 
 
 def last_known(days: Days, today: dt.date) -> dt.date | None:
-    """The last day before today with a known total."""
+    """The last day before today with a known total, which may be estimated."""
     return max((day for day, seen in days.items() if day < today and seen.total_wh is not None), default=None)
+
+
+def last_told(days: Days, today: dt.date) -> dt.date | None:
+    """The last day before today of which the meter itself told something: of one that is all estimated it did not."""
+    told = (day for day, seen in days.items() if day < today and seen.total_wh is not None and _told(seen))
+    return max(told, default=None)
+
+
+def _told(seen: SeenDay) -> bool:
+    return seen.origin != Origin.ESTIMATED or seen.known > 0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Whether a smart meter hangs there, the last day of which it told something (None: it never did), and, where the
+    database was asked for it, since when it hangs there."""
+
+    smart: bool
+    last: dt.date | None
+    since: dt.date | None = None
+
+
+def heard(mine: Connection, days: Days, today: dt.date) -> Heard:
+    """Days of the last weeks show a smart meter; where none came, its installation does, and all days since."""
+    last = last_told(days, today)
+    if last is not None and (today - last).days <= RECENT_DAYS:
+        return Heard(True, last)
+    hung = Installation.objects.filter(connection_id=mine.id, from_date__lte=today).order_by("-from_date", "-revision")
+    since, smart = hung.values_list("from_date", "meter__smart").first() or (today, False)
+    if not smart:
+        return Heard(False, last)
+    stored = {day.day: day for day in days_of(connection_id=mine.id, start=since, end=today)}
+    return Heard(True, last_told(stored, today), since)
 
 
 def fresh(day: dt.date, came: dt.datetime | None, *, now: dt.datetime) -> Fresh:
@@ -72,15 +107,17 @@ def bars(
     *,
     end: dt.date,
     count: int,
+    since: dt.date,
     paise: Mapping[dt.date, int] | None = None,
     off: Mapping[dt.date, int] | None = None,
 ) -> list[DayBar]:
     """The last days before `end`, each beside the same day a year before; `paise` for a chart in rupees.
 
-    `off`: how many half-hours of each day had no supply.
+    Days before `since` were not supplied, so nothing is missing of them. `off`: how many half-hours of each day had no
+    supply.
     """
     shown = [end - dt.timedelta(days=back) for back in range(count, 0, -1)]
-    return [_bar(day, days, (paise or {}).get(day), (off or {}).get(day, 0)) for day in shown]
+    return [_bar(day, days, (paise or {}).get(day), (off or {}).get(day, 0)) for day in shown if day >= since]
 
 
 def _bar(day: dt.date, days: Days, paise: int | None, off: int) -> DayBar:
@@ -135,6 +172,7 @@ def trend(
     billed: Sequence[MonthBilled],
     days: Days,
     *,
+    since: dt.date,
     today: dt.date,
     ahead: Span | None,
     paise: int | None,
@@ -142,7 +180,8 @@ def trend(
 ) -> list[TrendMonth]:
     """Twelve months and the running one. A month that no bill names has the sum of its days, if all of them are known.
 
-    `billed` reaches back as far as last year's months; `paise` is what the running month cost so far.
+    `billed` reaches back as far as last year's months; `since` is the first day of supply; `paise` is what the running
+    month cost so far.
     """
     known = {each.month: each for each in billed}
     first = month_number(today) - 12
@@ -154,11 +193,11 @@ def trend(
         found.append(
             TrendMonth(
                 month,
-                each.energy_wh if each and own else whole_month_wh(days, month),
+                each.energy_wh if each and own else whole_month_wh(days, month, since),
                 last_year_wh=before.energy_wh if before and before.months == 1 else None,
                 paise=each.paise if each and own else None,
                 last_year_paise=before.paise if before and before.months == 1 else None,
-                estimated=any(quality(days.get(day)) == "estimated" for day in in_month(days, month)),
+                estimated=_some_estimated(days, month),
             )
         )
     running = today.replace(day=1)
@@ -174,17 +213,23 @@ def trend(
             last_year_paise=single.paise if single else None,
             forecast=ahead,
             forecast_paise=ahead_paise,
+            estimated=_some_estimated(days, running),
+            running=True,
         )
     )
-    while found and found[0].wh is None and found[0].last_year_wh is None:  # before anything is known
+    while len(found) > 1 and found[0].wh is None and found[0].last_year_wh is None:  # before anything is known
         found.pop(0)
     return found
 
 
-def whole_month_wh(days: Days, month: dt.date) -> int | None:
-    """None where a day of it is not known."""
-    used = [wh for wh in in_month(days, month).values() if wh is not None]
-    return sum(used) if len(used) == (month_end(month) - month).days else None
+def _some_estimated(days: Days, month: dt.date) -> bool:
+    return any(quality(days.get(day)) == "estimated" for day in in_month(days, month))
+
+
+def whole_month_wh(days: Days, month: dt.date, since: dt.date) -> int | None:
+    """None where a day of it is not known; days before `since` were not supplied."""
+    used = [wh for day, wh in in_month(days, month).items() if wh is not None and day >= since]
+    return sum(used) if 0 < len(used) == (month_end(month) - max(month, since)).days else None
 
 
 # -- demand ------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Why a bill changed: what made the difference from another bill of one's own, a plain sentence for each reason."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -12,10 +14,12 @@ from khata.billing.change import Change, bill_before, bill_year_before, explain_
 from khata.billing.models import Bill, OldBill
 from khata.display.change_words import TITLES, change_sentence, more_or_less
 from khata.display.labels import Language
+from khata.kernel.variants import NotTheSamePaiseError
 from khata.portal.bills import own_bill
 from khata.portal.mine import connection_of
 
 LAST_YEAR = "last-year"
+_log = logging.getLogger(__name__)
 _SCALE = 1000  # parts of the width of a drawing
 
 
@@ -48,15 +52,43 @@ def why(request: HttpRequest, bill: int) -> HttpResponse:
         "tab": "bills",
     }
     if against is not None:
-        change = explain_change(found, against)
-        page |= {
-            "change": change,
-            "against_month": against.month if isinstance(against, OldBill) else against.cycle,
-            "old": isinstance(against, OldBill),
-            "rows": rows_of(change, asked.language, last_year=last_year),
-            "total": more_or_less(change.difference_paise, asked.language),
-        }
+        page |= _told(found, against, asked.language, last_year=last_year)
     return render(request, "portal/why.html", page)
+
+
+def _told(bill: Bill, against: Bill | OldBill, language: Language, *, last_year: bool) -> dict[str, object]:
+    """Both totals; and, where both bills are still priced to their own paise, what lies between them."""
+    asked_for, asked_before = total_of(bill), total_of(against)
+    page: dict[str, object] = {
+        "paise": asked_for,
+        "before_paise": asked_before,
+        "difference_paise": asked_for - asked_before,
+        "against_month": against.month if isinstance(against, OldBill) else against.cycle,
+        "total": more_or_less(asked_for - asked_before, language),
+    }
+    try:
+        change = explain_change(bill, against)
+    except NotTheSamePaiseError:
+        # The error names amounts; what has to be looked at is found by the bills' ids.
+        _log.error("bills %d and %d cannot be compared: one is not priced to its own paise again", bill.id, against.pk)
+        return page | {"untold": True}
+    rows = rows_of(change, language, last_year=last_year)
+    return page | {
+        "old": isinstance(against, OldBill),
+        "rows": rows,
+        "biggest": _biggest(rows, change.difference_paise),
+    }
+
+
+def total_of(bill: Bill | OldBill) -> int:
+    """What it asks for, with what was left from before."""
+    return bill.amount_paise if isinstance(bill, OldBill) else bill.payable_paise + bill.arrears_paise
+
+
+def _biggest(rows: Sequence[Row], difference_paise: int) -> Row | None:
+    """Of the reasons that worked in the direction of the difference the one with the most rupees."""
+    sign = (difference_paise > 0) - (difference_paise < 0)
+    return max((row for row in rows if row.paise * sign > 0), key=lambda row: abs(row.paise), default=None)
 
 
 def _against(connection: int, bill: Bill, wanted: str) -> Bill | OldBill | None:
@@ -86,10 +118,10 @@ def rows_of(change: Change, language: Language, *, last_year: bool) -> list[Row]
     ]
 
 
-def risen(bill: Bill | None) -> bool:
-    """Whether a bill asks for more than the one before it."""
+def risen(bill: Bill | None, before: Bill | None) -> bool:
+    """Whether a bill asks for more than the one before it, be that ours or the former system's."""
     if bill is None:
         return False
-    last = Bill.objects.filter(connection_id=bill.connection_id, cycle__lt=bill.cycle).order_by("-cycle", "-revision")
-    amounts = last.values_list("payable_paise", "arrears_paise").first()
-    return amounts is not None and sum(amounts) < bill.payable_paise + bill.arrears_paise
+    old = OldBill.objects.filter(connection_id=bill.connection_id, month__lt=bill.cycle).order_by("-month")
+    against = before or old.first()
+    return against is not None and total_of(against) < total_of(bill)

@@ -21,11 +21,17 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
+from khata.api.meter_data import PREFIX as METER_DATA
+from khata.api.meter_data import refused, sender_of
+from khata.api.problems import ROOT as API
+from khata.api.problems import ProblemError, sign_in
 from khata.commands import clock
+from khata.consumers.access import views_shown
 from khata.discoms.models import Discom, Staff
 from khata.discoms.queries import posts_of
 from khata.discoms.rules import Held
 from khata.discoms.scope import NOBODY, Scope, scoped
+from khata.metering.uploads import Credential
 from khata.portal import session as portal_session
 from khata.site.policy import POLICY
 from khata.staff import session as staff_session
@@ -36,7 +42,8 @@ CHOOSES_POST = frozenset({"staff:post", "staff:sign-out"})
 
 @dataclass(frozen=True)
 class Who:
-    """Who asks. `role` is "anyone", "consumer" or the role of the post; staff with no post chosen have role ""."""
+    """Who asks. `role` is "anyone", "consumer", "viewer" (somebody whom a holder let see one
+    connection), "sender" (of meter data) or the role of the post; staff with no post chosen have role ""."""
 
     role: str
     scope: Scope = NOBODY
@@ -44,6 +51,7 @@ class Who:
     staff: Staff | None = None
     post: Held | None = None
     posts: tuple[Held, ...] = ()
+    sender: Credential | None = None
 
 
 class FrontMiddleware:
@@ -54,7 +62,11 @@ class FrontMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        streamed = request.method == "POST" and request.path.startswith(METER_DATA)  # which counts for itself
+        if not length.isdecimal() or (int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not streamed):
+            if request.path.startswith(API):
+                wrong = "the body has more bytes than any of ours"
+                return ProblemError(400, "body", wrong, "Content-Length", "Send no body here").response()
             with translation.override(_language(request)):
                 return render(request, "400.html", status=400)
         if not _SESSION.fullmatch(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
@@ -78,7 +90,8 @@ class GuardMiddleware:
             if getattr(asked, "session_over", False):
                 # Here and not in the page: its transaction, and with it what it did to the session, was given up.
                 request.session.flush()
-                response = HttpResponseRedirect(reverse("portal:sign-in"))
+                door = reverse("portal:sign-in")
+                response = sign_in().response() if request.path.startswith(API) else HttpResponseRedirect(door)
             response.headers.setdefault("Content-Language", asked.language)
         response.headers.setdefault("Cache-Control", "no-store")
         patch_vary_headers(response, ["Cookie"])
@@ -93,10 +106,12 @@ class GuardMiddleware:
             raise Http404
         if who.role in allowed or "anyone" in allowed or (who.staff and page in CHOOSES_POST):
             return None
-        if who.staff and not who.post:
+        if who.staff and not who.post and not request.path.startswith(API):
             return HttpResponseRedirect(reverse("staff:post"))
         if who.role != "anyone":
             raise Http404
+        if request.path.startswith(API):
+            return (refused(request.address) if "sender" in allowed else sign_in()).response()  # type: ignore[attr-defined]
         door = "staff:sign-in" if page.startswith("staff:") else "portal:sign-in"
         back = f"?{urlencode({'next': request.path})}" if request.method == "GET" and request.path != "/" else ""
         return HttpResponseRedirect(reverse(door) + back)
@@ -110,14 +125,30 @@ def _language(request: HttpRequest) -> str:
 
 def _who(request: HttpRequest) -> Who:
     session = request.session
+    if request.path.startswith(METER_DATA):  # a credential alone counts there, and nowhere else
+        known = sender_of(request)
+        return Who("sender", sender=known) if known else Who("anyone")
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return Who("anyone")
     # Sign-in keeps the real clock, whatever day the business is on.
     if held := staff_session.read(session, at=time.time()):
         return _staff(request, held)
     if signed := portal_session.read(session):
-        return Who("consumer", Scope(consumer=signed.consumer, office_from=None, office_to=None), consumer=signed)
+        return _consumer(request, signed)
     return Who("anyone")
+
+
+def _consumer(request: HttpRequest, signed: portal_session.Signed) -> Who:
+    """A view that was taken back shows nothing from that moment on: whoever had it is back at the own connections."""
+    standing: portal_session.Signed | None = signed
+    while standing and standing.view:
+        if any(each.connection == standing.connection for each in views_shown(views=[standing.view])):
+            scope = Scope(consumer=None, office_from=None, office_to=None, connection=standing.connection)
+            return Who("viewer", scope, consumer=standing)
+        standing = portal_session.without_view(request.session, standing)
+    if standing is None:
+        return Who("anyone")
+    return Who("consumer", Scope(consumer=standing.consumer, office_from=None, office_to=None), consumer=standing)
 
 
 def _staff(request: HttpRequest, held: staff_session.SignedIn) -> Who:
@@ -155,8 +186,11 @@ def page_context(request: HttpRequest) -> dict[str, object]:
     return {
         "who": getattr(request, "who", Who("anyone")),
         "today": getattr(request, "today", None),
+        "now": getattr(request, "now", None),
         "language": getattr(request, "language", "hi"),
         "company": getattr(request, "company", None) or SimpleLazyObject(_front_company),
+        "mobile_change": getattr(request, "mobile_change", None),
+        "mobile_change_to": getattr(request, "mobile_change_to", ""),
         "save_data": request.headers.get("Save-Data") == "on",
         "updated": dt.date.fromisoformat(settings.PAGES_UPDATED),
         "outbox": bool(settings.KHATA_DEMO_OUTBOX),

@@ -11,8 +11,9 @@ from django.utils.translation import get_language
 
 from khata.display import dates, money
 from khata.display.account import parted
-from khata.display.chart_words import Table, units_text
+from khata.display.chart_words import Table, hours_text, units_text
 from khata.display.charts import table_rows
+from khata.display.icons import icon as icon_markup
 from khata.display.labels import Language
 
 register = template.Library()
@@ -66,6 +67,24 @@ def day(date: dt.date | None) -> str:
 
 
 @register.filter
+def day_month(date: dt.date | None) -> str:
+    """`31 मई`, where the year is clear."""
+    return "" if date is None else dates.day_month(date, language())
+
+
+@register.filter
+def weekday(date: dt.date | None) -> str:
+    """`शुक्रवार, 31 मई 2024`."""
+    return "" if date is None else dates.weekday_day(date, language())
+
+
+@register.filter
+def hours(half_hours: int) -> str:
+    """Hours from half-hours: `2.5`."""
+    return hours_text(half_hours)
+
+
+@register.filter
 def month(date: dt.date | None) -> str:
     """`मई 2024`."""
     return "" if date is None else dates.month(date, language())
@@ -102,6 +121,12 @@ def emblem(name: str | None) -> str:
         return static(name or EMBLEM)
     except ValueError:
         return static(EMBLEM)
+
+
+@register.filter
+def icon(name: str) -> SafeString:
+    """An icon of `display.icons`."""
+    return mark_safe(icon_markup(name))
 
 
 @register.filter

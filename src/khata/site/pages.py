@@ -1,6 +1,7 @@
-"""The pages that belong to no room: language, theme, manifest, statements, errors, the demo's outbox."""
+"""The pages that belong to no room: language, theme, manifest, worker, statements, errors, the demo's outbox."""
 
 import datetime as dt
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,12 +10,15 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 from django_otp.oath import totp
 
+from khata.api.problems import ROOT as API
+from khata.api.problems import ProblemError, not_there
 from khata.discoms.rules import ROLES
 
 SHOWN_MESSAGES = 50
@@ -71,6 +75,27 @@ def manifest(request: HttpRequest) -> HttpResponse:
     )
     response["Cache-Control"] = "public, max-age=86400"
     return response
+
+
+WORKER_FILES = ("khata/khata.css", "khata/khata.js", "khata/favicon.svg", "khata/emblem.svg")
+
+
+@transaction.non_atomic_requests
+@require_GET
+def worker(request: HttpRequest) -> HttpResponse:
+    """The service worker, here so that its scope is the whole site; the files by the hashed names of this release."""
+    files = [static(name) for name in WORKER_FILES]
+    name = f"khata-{hashlib.sha256(''.join([*files, settings.PAGES_UPDATED]).encode()).hexdigest()[:12]}"
+    given = {"name": name, "files": files, "offline": reverse("offline")}
+    response = render(request, "sw.js", given, content_type="text/javascript; charset=utf-8")
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+@require_GET
+def offline(request: HttpRequest) -> HttpResponse:
+    """What is shown without network: the last balance that this phone keeps, with its time."""
+    return render(request, "offline.html", {"keeps": True})
 
 
 @require_GET
@@ -133,13 +158,20 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API):
+        return ProblemError(400, "request", "the request cannot be read").response()
     return render(request, "400.html", status=400)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API):
+        return not_there().response()
     return render(request, "404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Must not ask the database, which may be what failed."""
+    if request.path.startswith(API):
+        wrong = "something went wrong on our side"
+        return ProblemError(500, "fault", wrong, next_step="Try again; if it stays so, call 1912").response()
     return render(request, "500.html", {"company": {"name_hi": "खाता", "name_en": "Khata"}}, status=500)

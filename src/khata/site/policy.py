@@ -4,17 +4,21 @@
 behind it, by the database.
 """
 
-PUBLIC = frozenset({"anyone", "consumer", "cashier", "officer"})
+PUBLIC = frozenset({"anyone", "consumer", "viewer", "cashier", "officer", "sender"})
 CONSUMER = frozenset({"consumer"})
+LET_IN = frozenset({"consumer", "viewer"})  # whom a holder let see one connection: no messages, no paper, no settings
 STAFF = frozenset({"cashier", "officer"})
 CASHIER = frozenset({"cashier"})
 OFFICER = frozenset({"officer"})
+SENDER = frozenset({"sender"})
 
 POLICY: dict[str, frozenset[str]] = {
     # the frame
     "language": PUBLIC,
     "theme": PUBLIC,
     "manifest": PUBLIC,
+    "worker": PUBLIC,
+    "offline": PUBLIC,
     "accessibility": PUBLIC,
     "privacy": PUBLIC,
     "complaints": PUBLIC,
@@ -22,15 +26,28 @@ POLICY: dict[str, frozenset[str]] = {
     # the consumer's pages
     "portal:sign-in": PUBLIC,
     "portal:code": PUBLIC,
-    "portal:sign-out": CONSUMER,
-    "portal:home": CONSUMER,
-    "portal:choose": CONSUMER,
-    "portal:pay": CONSUMER,
-    "portal:bills": CONSUMER,
-    "portal:bill": CONSUMER,
+    "portal:second": PUBLIC,
+    "portal:known": PUBLIC,
+    "portal:security": CONSUMER,
+    "portal:mobile": CONSUMER,
+    "portal:mobile-stop": CONSUMER,
+    "portal:access": CONSUMER,
+    "portal:sign-out": LET_IN,
+    "portal:home": LET_IN,
+    "portal:choose": LET_IN,
+    "portal:pay": LET_IN,
+    "portal:bills": LET_IN,
+    "portal:bill": LET_IN,
     "portal:bill-pdf": CONSUMER,
+    "portal:why": LET_IN,
+    "portal:what-if": LET_IN,
+    "portal:usage": LET_IN,
+    "portal:usage-day": LET_IN,
+    "portal:usage-month": LET_IN,
+    "portal:usage-csv": LET_IN,
+    "portal:usage-green-button": LET_IN,
     "portal:messages": CONSUMER,
-    "portal:wrong": CONSUMER,
+    "portal:wrong": LET_IN,
     "portal:check": PUBLIC,
     "portal:receipt-check": PUBLIC,
     "portal:number": PUBLIC,
@@ -38,6 +55,18 @@ POLICY: dict[str, frozenset[str]] = {
     "portal:numbers-of": PUBLIC,
     "portal:numbers-csv": PUBLIC,
     "portal:numbers-pdf": PUBLIC,
+    # the API
+    "api:openapi-json": PUBLIC,
+    "api:send": SENDER,
+    "api:upload": SENDER,
+    "api:connections": CONSUMER,
+    "api:connection": CONSUMER,
+    "api:usage": CONSUMER,
+    "api:day": CONSUMER,
+    "api:forecast": CONSUMER,
+    "api:bills": CONSUMER,
+    "api:bill": CONSUMER,
+    "api:change": CONSUMER,
     # the desk
     "staff:sign-in": PUBLIC,
     "staff:sign-out": STAFF,
@@ -46,6 +75,7 @@ POLICY: dict[str, frozenset[str]] = {
     "staff:find": STAFF,
     "staff:found": STAFF,
     "staff:connection": STAFF,
+    "staff:mobile": OFFICER,
     "staff:bill-pdf": STAFF,
     "staff:shift-open": CASHIER,
     "staff:shift": STAFF,

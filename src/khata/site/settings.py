@@ -173,6 +173,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'"],
         "connect-src": ["'self'"],
         "manifest-src": ["'self'"],
+        "worker-src": ["'self'"],
         "form-action": ["'self'"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
@@ -180,6 +181,10 @@ CONTENT_SECURITY_POLICY = {
 }
 # How many proxies of ours stand in front: the caller's address is that many places from the end of X-Forwarded-For.
 PROXIES = int(os.environ.get("KHATA_PROXIES") or 0)
+
+# Where deliveries of meter data that came by HTTP wait for the worker: for both the same folder.
+KHATA_SPOOL = Path(os.environ.get("KHATA_SPOOL") or KHATA_VAR / "spool")
+KHATA_MOST_UPLOAD_BYTES = int(os.environ.get("KHATA_MOST_UPLOAD_BYTES") or 1 << 30)
 
 # Where these pages stand, for the codes printed on receipts.
 KHATA_SITE_URL = (os.environ.get("KHATA_SITE_URL") or "http://127.0.0.1:8000").rstrip("/")
@@ -192,7 +197,8 @@ KHATA_DEMO_OUTBOX = os.environ.get("KHATA_DEMO_OUTBOX") or ""
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
-    # A path of ours names no person; requests are told by the server, errors without their local variables.
+    "formatters": {"masked": {"()": "khata.site.logs.Masked"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "masked"}},
+    # Numbers of people are masked; requests are told by the server, errors without their local variables.
     "loggers": {"django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
 }

@@ -6,10 +6,13 @@ from khata.site import pages
 
 urlpatterns = [
     path("", include("khata.portal.urls")),
+    path("api/v1/", include("khata.api.urls")),
     path("staff/", include("khata.staff.urls")),
     path("language/", pages.language, name="language"),
     re_path(r"^theme/(?P<colour>[0-9a-f]{6})\.css$", pages.theme, name="theme"),
     path("manifest.webmanifest", pages.manifest, name="manifest"),
+    path("sw.js", pages.worker, name="worker"),
+    path("offline/", pages.offline, name="offline"),
     path("accessibility/", pages.accessibility, name="accessibility"),
     path("privacy/", pages.privacy, name="privacy"),
     path("complaints/", pages.complaints, name="complaints"),

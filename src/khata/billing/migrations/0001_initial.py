@@ -82,7 +82,8 @@ call khata.fence('billing_billrun', $$
     division_id between (select nullif(current_setting('khata.office_from', true), '')::int)
                     and (select nullif(current_setting('khata.office_to', true), '')::int)
     or exists (select from consumers_connection c where c.division_id = billing_billrun.division_id
-               and c.consumer_id = (select nullif(current_setting('khata.consumer', true), '')::bigint)) $$);
+               and (c.consumer_id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
+                    or c.id = (select nullif(current_setting('khata.connection', true), '')::bigint))) $$);
 call khata.fence('jobs_run', $$ exists (select from billing_billrun r where r.run_id = jobs_run.id) $$);
 call khata.fence('jobs_part', $$ exists (select from billing_billrun r where r.run_id = jobs_part.run_id) $$);
 """
@@ -192,6 +193,7 @@ class Migration(migrations.Migration):
                 ('due_date', models.DateField()),
                 ('rated_on', models.DateField(help_text="whose day's figures its bills bear: the bill date of the month's own run")),
                 ('decision', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, to='billing.decision')),
+                ('late_part', models.ForeignKey(help_text='that held it before the late days came', null=True, on_delete=django.db.models.deletion.PROTECT, to='jobs.part')),
                 ('discom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.discom')),
                 ('division', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='discoms.office')),
             ],
@@ -241,7 +243,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='billrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('decision', None)), fields=('division', 'cycle'), name='bill_run_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('decision', None), ('late_part', None)), fields=('division', 'cycle'), name='bill_run_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='billrun',
+            constraint=models.CheckConstraint(condition=models.Q(('decision', None), ('late_part', None), _connector='OR'), name='bill_run_for_one_cause'),
         ),
         migrations.AddConstraint(
             model_name='billrun',

@@ -30,13 +30,16 @@ create function khata.window_of(discom smallint, wave text) returns date languag
 $$;
 grant execute on function khata.window_of to khata_app, khata_run;
 
--- Who sees a connection: its consumer, and the offices at or above its division; nobody one that was rolled back.
+-- Who sees a connection: its consumer, the offices at or above its division, and whoever its holder lets see this one
+-- (khata.connection, set without a consumer); nobody one that was rolled back.
 -- Each setting in a sub-select, so that it is read once and an index is used; no scope, no rows.
 call khata.fence('consumers_connection', $$
     live and (consumer_id = (select nullif(current_setting('khata.consumer', true), '')::bigint)
+    or id = (select nullif(current_setting('khata.connection', true), '')::bigint)
     or division_id between (select nullif(current_setting('khata.office_from', true), '')::int)
                        and (select nullif(current_setting('khata.office_to', true), '')::int)) $$);
-call khata.fence('consumers_consumer', $$ exists (
+-- Who was let in sees the connection, not the person: no mobile, no name but the masked one of a function.
+call khata.fence('consumers_consumer', $$ (select nullif(current_setting('khata.connection', true), '')) is null and exists (
     select from consumers_connection c where c.consumer_id = consumers_consumer.id) $$);
 call khata.fence('consumers_oldnumber', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
 call khata.fence('consumers_terms', $$ exists (select from consumers_connection c where c.id = connection_id) $$);
@@ -45,7 +48,11 @@ call khata.fence('consumers_terms', $$ exists (select from consumers_connection 
 call khata.fence('ledger_posting', $$ exists (select from consumers_connection c where c.id = subject) $$);
 call khata.fence('ledger_balance', $$ exists (select from consumers_connection c where c.id = subject) $$);
 call khata.fence('ledger_entry', $$ exists (select from ledger_posting p where p.entry_id = ledger_entry.id) $$);
-call khata.fence('notices_message', $$ exists (select from consumers_connection c where c.id = subject) $$);
+-- Messages are whose connection they are about, and whose mobile they went to; whoever was let in sees none of the holder's.
+call khata.fence('notices_message', $$ (select nullif(current_setting('khata.connection', true), '')) is null and (
+    mobile = (select p.mobile_key from consumers_consumer p where p.mobile_key <> ''
+              and p.id = (select nullif(current_setting('khata.consumer', true), '')::bigint))
+    or exists (select from consumers_connection c where c.id = subject)) $$);
 call khata.refers('notices_message', 'subject', 'consumers_connection');
 
 -- Requests for codes change in place and are thrown away. The web writes the same row for a mobile of ours and of nobody's,
@@ -137,11 +144,12 @@ begin
     return coalesce(found, false);
 end $$;
 
--- What live connections owe: the sum over the heads of ledger.rules.OWED. A consumer is told of own ones, a person at an office of all: anybody may be paid for there.
+-- What live connections owe: the sum over the heads of ledger.rules.OWED. A consumer is told of own ones, whoever was let
+-- in of that one, a person at an office of all: anybody may be paid for there.
 create function khata.owed(connections bigint[]) returns table (connection bigint, paise bigint)
 language plpgsql stable rows 5 security definer set search_path = public, pg_temp as $$
 begin
-    if khata.scope('consumer') is null then
+    if khata.scope('consumer') is null and khata.scope('connection') is null then
         perform khata.demand_office('asking what is owed');
     end if;
     return query
@@ -150,7 +158,7 @@ begin
         from consumers_connection c
         where c.id = any(connections) and c.live
           and (not khata.asked_by_web() or khata.scope('office_from') is not null
-               or c.consumer_id = khata.scope('consumer'));
+               or c.consumer_id = khata.scope('consumer') or c.id = khata.scope('connection'));
 end $$;
 
 -- A name as a counter may show it: of each word the first letter with its vowel signs, without the half letter that a virama

@@ -19,7 +19,6 @@ from khata.display.curve_words import (
     clock_between,
     clock_range,
     heat_sentence,
-    heat_table,
     kw_text,
     load_day,
     load_sentence,
@@ -253,16 +252,30 @@ def test_a_month_names_its_days_and_says_each() -> None:
     assert "chart-keys" in heat_map(month(3), chart_id="h", language="en")
 
 
-def test_the_sentence_and_the_table_of_a_month() -> None:
+def test_the_sentence_of_a_month() -> None:
     days = [LoadDay(FIRST + dt.timedelta(d), [100] * 42 + [600] * 6) for d in range(2)]
     assert heat_sentence(days, "en") == "Most was used between 9 pm and midnight: 46% of all."
     assert heat_sentence([replace(d, off=frozenset([0])) for d in days], "hi") == (
         "सबसे ज़्यादा बिजली रात 9 से 12 बजे के बीच खर्च हुई: कुल का 46%। 1 घंटे बिजली नहीं थी।"
     )
     assert "nothing to show" in heat_sentence([], "en")
-    header, rows = heat_table([*days, LoadDay(FIRST, [None] * BLOCKS)], language="en")
-    assert header[0] == "Day" and rows[0] == ("22 May 2026", "7.8", "1.2", "9–9:30 pm", "0", "0")
-    assert rows[2][1:] == ("–", "–", "–", "0", "48")
+
+
+def test_a_month_without_half_hours_says_what_is_known_of_it() -> None:
+    unknown, zero = LoadDay(FIRST, [None] * BLOCKS), LoadDay(FIRST, [0] * BLOCKS)
+    assert "nothing to show yet" in heat_sentence([unknown], "en")
+    assert heat_sentence([unknown], "en", totals=True).startswith("Of these days your meter told the totals only")
+    assert heat_sentence([zero], "en") == "In the half-hours that came in nothing was used."
+    assert heat_sentence([zero, unknown], "en").endswith("nothing was used. Data missing for 48 half-hours.")
+    assert "48 घंटे बिजली नहीं थी" in heat_sentence([replace(unknown, off=frozenset(range(48)))] * 2, "hi")
+
+
+def test_an_estimated_peak_is_called_so() -> None:
+    day = LoadDay(FIRST, [100] * 40 + [900] + [100] * 7)
+    assert "The highest load was 1.8 kW, between" in load_sentence(day, "en")
+    assert "The highest load was 1.8 kW (estimated), between" in load_sentence(
+        replace(day, estimated=frozenset([40])), "en"
+    )
 
 
 def test_no_more_than_a_month_fits() -> None:

@@ -163,3 +163,21 @@ def test_no_more_than_thirteen_months_fit() -> None:
         trend_bars([*TREND, TREND[0]], chart_id="t", language="en")
     with pytest.raises(ValueError, match="14 bars are too many"):
         demand_bars([*DEMANDS, DEMANDS[0]], chart_id="t", language="en")
+
+
+def test_months_that_are_not_known_are_not_called_good() -> None:
+    known, unknown = DemandMonth(JUNE, 1000, 2000), DemandMonth(JUNE, None, 2000)
+    assert "in every month" in demand_sentence([known, known], "en")
+    for other in (unknown, DemandMonth(JUNE, 1500, None)):
+        said = demand_sentence([known, other], "en")
+        assert said.endswith("In the months that are known it stayed within the sanctioned load.")
+
+
+def test_the_running_month_is_never_called_whole() -> None:
+    running = TrendMonth(JUNE, 120_000, running=True)
+    assert trend_table([running], language="en")[1][0][-1] == "Month not over yet"
+    assert trend_table([replace(running, estimated=True)], language="en")[1][0][-1] == (
+        "Month not over yet; Some days estimated"
+    )
+    ahead = replace(running, estimated=True, forecast=Span(1, 2, 3))
+    assert trend_table([ahead], language="en")[1][0][-1].startswith("Month not over yet; Some days estimated; By the")

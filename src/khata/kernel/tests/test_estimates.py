@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from khata.kernel.estimates import UNKNOWN, Filled, History, Limits, fill
+from khata.kernel.quantities import Int64
 
 LIMITS = Limits(between=70, in_a_row=15, a_year=45, least_known=14)
 WEEK = (4_800, 5_280, 5_760, 6_240, 6_720, 9_600, 12_000)  # Wh, of which an evening has the most
@@ -28,8 +29,8 @@ def meter(days: int = 42, *, registers: bool = True) -> History:
     )  # fmt: skip
 
 
-def _shaped(wh: int) -> np.ndarray:
-    shares = wh * SHAPE // SHAPE.sum()
+def _shaped(wh: int) -> Int64:
+    shares: Int64 = wh * SHAPE // SHAPE.sum()
     shares[40] += wh - shares.sum()
     return shares
 

@@ -1,0 +1,62 @@
+"""Lays a body down in the spool while it comes in: of any length, never held in memory, whole or not at all."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK = 1 << 18
+
+
+class TooLargeError(Exception):
+    """It has more bytes than are taken."""
+
+
+class CutOffError(Exception):
+    """It ended before its end, or is not what its digest says."""
+
+
+@dataclass(frozen=True)
+class LaidDown:
+    """A file of the spool under the name `id`; hash and size are of the bytes as they came."""
+
+    id: uuid.UUID
+    path: Path
+    sha256: str
+    size: int
+
+
+def lay_down(body: BinaryIO, *, spool: Path, most: int, length: int | None, sha256: str | None) -> LaidDown:
+    """`length` and `sha256` as the sender said them, None where it did not. Nothing is left of a body that raises:
+    TooLargeError, CutOffError, or OSError of a body that breaks off.
+    """
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    identity = uuid.uuid4()
+    part, path = spool / f"{identity}.part", spool / str(identity)
+    digest, size = hashlib.sha256(), 0
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            while data := body.read(CHUNK if length is None else min(CHUNK, length - size)):
+                size += len(data)
+                if size > most:
+                    raise TooLargeError
+                digest.update(data)
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if (length is not None and size != length) or sha256 not in (None, digest.hexdigest()):
+            raise CutOffError
+        part.rename(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return LaidDown(identity, path, digest.hexdigest(), size)
+
+
+def has_room(spool: Path, *, most: int) -> bool:
+    """Whether another body of the largest size fits, and as much again for everything else on that disk."""
+    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return shutil.disk_usage(spool).free > 2 * most
