@@ -300,3 +300,14 @@ def test_deliveries_of_one_truth_lead_to_the_same_days_in_any_order(
         received = deliver(*(replace(row, serial=name + row.serial) for row in rows))
         assert received.delivery.quarantined == 0
     assert standing(name) == expected(every)
+
+
+def test_a_register_in_doubt_does_not_shut_out_the_days_after_it(meters: list[Meter]) -> None:
+    """One glitch, far above the day's own half-hours, is noted (VAL-15) and bears no witness against later days."""
+    first = dt.date(2024, 6, 1)
+    for number in range(8):
+        glitch = 500_000 if number == 1 else 0
+        register = 1_000_000 + 4_800 * number + glitch
+        received = deliver(Said("M-1", str(first + dt.timedelta(days=number)), FLAT, register=register))
+        assert counts(received) == (1, 1, 0, 0, 0)
+    assert list(Finding.objects.values_list("rule", "day")) == [("VAL-15", dt.date(2024, 6, 2))]

@@ -40,6 +40,7 @@ class History:
     hung                  (n,) whether it hung anywhere
     guessable             (n,) whether a day without registers on both sides may be guessed at all
     guessed               day numbers of earlier days that were guessed, for the year's limit
+    since                 position of the first day that is to be filled; those before it only show what is usual
     """
 
     first: int
@@ -51,6 +52,7 @@ class History:
     guessable: Bool
     last_year: Int64
     guessed: tuple[int, ...] = ()
+    since: int = 0
 
 
 @dataclass
@@ -77,7 +79,10 @@ def fill(history: History, limits: Limits) -> Filled:
     habits = _Habits(history)
     bounded = _between_registers(history, habits, limits, filled)
     _like_days(history, habits, limits, filled, bounded)
-    for day in np.flatnonzero(history.hung & (history.total >= 0) & (history.blocks < 0).any(axis=1)).tolist():
+    known = history.blocks >= 0
+    # A day of which only the total came stays one: its half-hours would be pure invention.
+    partly = history.hung & (history.total >= 0) & known.any(axis=1) & ~known.all(axis=1)
+    for day in (history.since + np.flatnonzero(partly[history.since :])).tolist():
         _inside(history, habits, filled, day)
     return filled
 
@@ -148,7 +153,7 @@ def _between_registers(history: History, habits: _Habits, limits: Limits, filled
     unknown = (history.total < 0) & history.hung
     before = np.concatenate([[0], np.cumsum(unknown)])
     bounds = np.flatnonzero(history.register >= 0)
-    wanted = (np.diff(before[bounds]) > 0) & (np.diff(bounds) <= limits.between)
+    wanted = (np.diff(before[bounds]) > 0) & (np.diff(bounds) <= limits.between) & (bounds[1:] > history.since)
     for first, end in np.transpose([bounds[:-1], bounds[1:]])[wanted].tolist():
         days = np.arange(first, end)
         gap = days[unknown[days]]
@@ -192,8 +197,6 @@ def _like_days(history: History, habits: _Habits, limits: Limits, filled: Filled
 
 def _inside(history: History, habits: _Habits, filled: Filled, day: int) -> None:
     """EST-02: what half-hours leave of a known total, spread over those that are unknown."""
-    if (history.blocks[day] < 0).all() and habits.shape(day) is None:
-        return
     rest = int(history.total[day]) - int(habits.least[day])
     if rest < 0 or (rest > 0 and not habits.open[day].any()):
         filled.contradicted[day] = True

@@ -77,7 +77,7 @@ class _Spans:
         return _Spans(*(getattr(self, each.name)[at] for each in fields(self)))
 
 
-# Meters whose days are not all known, or known only in part although others have their half-hours: from the index. What
+# Meters whose days are not all known, or known only in part: from the index. What
 # a meter owes begins with its first day, unless it was hung since: there are thousands that have hardly begun to speak.
 _WITH_GAPS = """
     with spans as materialized (
@@ -96,7 +96,7 @@ _WITH_GAPS = """
         select meter_id, sum(least(high, %(until)s) - greatest(low, %(first)s)) as days, min(low) as low from spans
         where high > %(first)s and low < %(until)s and high > low group by meter_id
     ), stored as (
-        select d.meter_id, count(*) filter (where known = 48) as whole, count(*) filter (where known < 48) as partly,
+        select d.meter_id, count(*) as days, count(*) filter (where known between 1 and 47) as partly,
             min(d.day) as began
         from (select distinct on (meter_id, day) meter_id, day, total_wh, origin, known from metering_meterday
               where day >= %(first)s and day < %(until)s and channel = 0
@@ -108,7 +108,7 @@ _WITH_GAPS = """
         coalesce(array_position(%(kinds)s::text[], m.kind), 1) - 1
     from spans s join hung h on h.meter_id = s.meter_id join metering_meter m on m.id = s.meter_id
     left join stored t on t.meter_id = s.meter_id
-    where s.high > s.low and ((t.whole > 0 and t.partly > 0) or coalesce(t.whole + t.partly, 0) < h.days - case
+    where s.high > s.low and (t.partly > 0 or coalesce(t.days, 0) < h.days - case
         when t.began is not null and (h.low > %(first)s or t.began = %(first)s) then 0
         when exists (select from metering_meterday e where e.meter_id = s.meter_id and e.channel = 0
                      and e.day < %(first)s and e.day >= %(first)s - %(habits)s) then 0
@@ -125,7 +125,8 @@ def _with_gaps(discom: int | None, first: dt.date, until: dt.date, today: dt.dat
         "kinds": list(KINDS),
         "habits": HABIT_DAYS,
     }
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("set local enable_nestloop = off")  # nobody knows how many rows a `with` has
         cursor.execute(_WITH_GAPS, values)
         rows = np.array(cursor.fetchall(), np.int64).reshape(-1, 4)
     return _Spans(*rows.T)
@@ -225,7 +226,7 @@ class _Lot:
         guessed = (earlier[3] == ESTIMATED) & (earlier[4] == UNKNOWN) & (earlier[1] < self.start)
         history = History(
             self.first, total, known.blocks, known.off, register, hung, guessable, last_year,
-            tuple(earlier[1][guessed].tolist()),
+            tuple(earlier[1][guessed].tolist()), start,
         )  # fmt: skip
         return history, int(own.kind[0])
 

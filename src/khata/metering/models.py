@@ -207,6 +207,9 @@ class Finding(models.Model):
     delivery = models.ForeignKey(Delivery, models.PROTECT, db_constraint=False)
     evidence = models.JSONField(help_text="the numbers that gave rise to it, and the limit")
 
+    class Meta:
+        indexes = [models.Index(fields=["day", "meter"], condition=Q(rule="VAL-15"), name="finding_of_a_register")]
+
 
 class Usual(models.Model):
     """What is usual of a meter, for the checks: derived, made anew each night, so nothing hangs on it."""

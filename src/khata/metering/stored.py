@@ -251,36 +251,52 @@ def _range(days: Int64) -> tuple[dt.date, dt.date]:
     return first, last
 
 
-REGISTER_DAYS = 60  # a register further away says nothing of a day any more
+REGISTER_DAYS = 180  # a register further away says nothing of a day any more
 
 
 def stored_registers(meters: Int64, channels: Int64, first: Int64, last: Int64) -> list[Int64]:
     """(place in what was asked, day, register) of each meter and channel: all from its day `first` to its day `last`,
-    and the nearest before and after within REGISTER_DAYS. In the order of place and day. No estimates: they must not
-    accuse what a meter really showed."""
-    query = """
-        select n - 1, d.day - date '1970-01-01', d.register_wh
-        from unnest(%s::bigint[], %s::smallint[], %s::int[], %s::int[]) with ordinality as k(m, c, first, last, n)
-        cross join lateral (
-            (select day, register_wh from metering_meterday
-             where meter_id = k.m and channel = k.c and register_wh is not null and origin <> 2 and day >= %s
-                 and day < date '1970-01-01' + k.first order by day desc, revision desc limit 1)
-            union all
-            (select distinct on (day) day, register_wh from metering_meterday
-             where meter_id = k.m and channel = k.c and register_wh is not null and origin <> 2
-                 and day between %s and %s
-                 and day between date '1970-01-01' + k.first and date '1970-01-01' + k.last order by day, revision desc)
-            union all
-            (select day, register_wh from metering_meterday
-             where meter_id = k.m and channel = k.c and register_wh is not null and origin <> 2 and day <= %s
-                 and day > date '1970-01-01' + k.last order by day, revision desc limit 1)) d
-        order by n, d.day"""
+    and the nearest before and after within REGISTER_DAYS. In the order of place and day. No estimates, and none that
+    disagreed with its own day's energy (VAL-15): they must not accuse what a meter really showed."""
     if not len(meters):
         return [np.zeros(0, np.int64)] * 3
     low, high = _range(np.concatenate([first, last]))
     around = dt.timedelta(days=REGISTER_DAYS)
-    keys = [_array(column) for column in (meters, channels, first, last)]
-    return integers(query, (*keys, low - around, low, high, high + around), 3)
+    doubtful = "select distinct meter_id from metering_finding where rule = 'VAL-15' and day between %s and %s"
+    doubted = np.isin(meters, integers(doubtful, (low - around, high + around), 1)[0])
+    found = []
+    for place, sound in ((np.flatnonzero(~doubted), ""), (np.flatnonzero(doubted), _SOUND)):
+        if len(place):
+            keys = [_array(column[place]) for column in (meters, channels, first, last)]
+            query = _REGISTERS.format(sound=sound)
+            at, day, register = integers(query, (*keys, low - around, low, high, high + around), 3)
+            found.append((place[at], day, register))
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    return [column[order] for column in columns]
+
+
+# Asked of the few meters only that have such a day.
+_SOUND = """ and not exists (select from metering_finding f where f.meter_id = k.m and f.channel = k.c
+                 and f.rule = 'VAL-15' and f.day = metering_meterday.day
+                 and f.revision = metering_meterday.revision)"""
+_REGISTERS = """
+    select n - 1, d.day - date '1970-01-01', d.register_wh
+    from unnest(%s::bigint[], %s::smallint[], %s::int[], %s::int[]) with ordinality as k(m, c, first, last, n)
+    cross join lateral (
+        (select day, register_wh from metering_meterday
+         where meter_id = k.m and channel = k.c and register_wh is not null and origin <> 2{sound} and day >= %s
+             and day < date '1970-01-01' + k.first order by day desc, revision desc limit 1)
+        union all
+        (select distinct on (day) day, register_wh from metering_meterday
+         where meter_id = k.m and channel = k.c and register_wh is not null and origin <> 2{sound}
+             and day between %s and %s
+             and day between date '1970-01-01' + k.first and date '1970-01-01' + k.last order by day, revision desc)
+        union all
+        (select day, register_wh from metering_meterday
+         where meter_id = k.m and channel = k.c and register_wh is not null and origin <> 2{sound} and day <= %s
+             and day > date '1970-01-01' + k.last order by day, revision desc limit 1)) d
+    order by n, d.day"""
 
 
 def stored_readings(meters: Int64, days: Int64) -> list[Int64]:

@@ -16,6 +16,7 @@ from django.db.models import Count, Sum
 from khata.formats.container import open_delivery
 from khata.formats.meterdays import BLOCKS
 from khata.kernel.quantities import Int64
+from khata.metering.estimating import estimate
 from khata.metering.intake import receive
 from khata.metering.models import Delivery
 from khata.metering.operations import NewDays, make_usual, take_days
@@ -73,6 +74,7 @@ def send_days(
     make_usual(today=today - dt.timedelta(days=DAYS))
     _deliver(kept, today, rng)
     make_usual(today=today)
+    estimate(discom=None, until=today, today=today)
     say("deliveries of a meter data company", DAYS, DAYS)
     counts = Delivery.objects.filter(sender__code=SENDER).aggregate(
         **{name: Sum(name) for name in COUNTS}, files=Count("id")

@@ -310,6 +310,9 @@ class Migration(migrations.Migration):
                 ('delivery', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='metering.delivery')),
                 ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='metering.meter')),
             ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('rule', 'VAL-15')), fields=['day', 'meter'], name='finding_of_a_register')],
+            },
         ),
         migrations.SeparateDatabaseAndState(
             database_operations=[migrations.RunSQL(METER_DAY)],
