@@ -87,7 +87,7 @@ TAKEN = {
     "usage-en-1280": screen("owing", lambda _: "/usage/", width=1280, language="en"),
     "why-hi-360": screen("owing", lambda kanpur: f"{bill_of(kanpur)}why/", width=360, language="hi"),
 }
-# A real day of each home that has half-hours, as docs/real-days.md shows them: power cuts, a cold day, a strange voltage.
+# A real day of each home that has half-hours, as docs/real-days.md shows them.
 REAL_DAYS = {"BR02": "2023-07-10", "BR04": "2023-12-26", "BR24": "2023-12-04", "BR34": "2023-05-31"}
 
 

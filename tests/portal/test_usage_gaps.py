@@ -14,6 +14,8 @@ from khata.ledger.queries import heads
 from khata.metering.models import MeterDay
 from khata.metering.queries import SeenDay
 from khata.portal import used
+from khata.portal.home import _month_bars
+from khata.portal.lasting import Lasting
 from tests.cast import KESCO, Agreed, Town, Usage, day, may, smart
 from tests.database import Database
 from tests.portal.scene import TODAY, Scene, browser, web
@@ -159,6 +161,13 @@ def test_what_was_before_the_connection_is_not_missing_and_takes_no_rupees_away(
     assert "The demand is taken from your last bill." in text
 
 
+def test_a_prepaid_balance_is_not_threatened_with_surcharge(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KHATA_TODAY", "2024-07-20")
+    text = page(scene.consumer("Prepaida"), "/")
+    assert ("Please recharge" in text, "surcharge is added" in text) == (True, False)
+    assert "surcharge is added" in page(scene.consumer("Estimoni"), "/")
+
+
 def test_days_of_a_prepaid_meter_that_did_not_come_are_not_free(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     connection, client = scene.town.connections["Prepaida"], scene.consumer("Prepaida")
     before = _left(scene, client, connection, 1_500_00)
@@ -185,18 +194,25 @@ def _left(scene: Scene, client: Client, connection: int, balance: int) -> int:
     return int(re.sub(r"\D", "", found[1]))
 
 
-def test_a_prepaid_balance_is_not_threatened_with_surcharge(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KHATA_TODAY", "2024-07-20")
-    assert "surcharge is added" not in page(scene.consumer("Prepaida"), "/")
-    assert "surcharge is added" in page(scene.consumer("Estimoni"), "/")
-
-
 def test_days_up_to_one_are_taken_as_the_thirteen_months_before_it(scene: Scene) -> None:
     answer = scene.consumer("Estimoni").get("/usage/csv/?to=2022-05-10")
     assert (answer.status_code, answer.headers["Content-Disposition"]) == (
         200,
         'attachment; filename="usage-2021-05-01-2022-05-10.csv"',
     )
+
+
+@pytest.mark.parametrize("asked", ["to=0001-01-01", "to=1999-12-31", "to=9999-12-31"])
+def test_no_day_up_to_which_to_take_is_a_fault(scene: Scene, asked: str) -> None:
+    assert scene.consumer("Estimoni").get(f"/usage/csv/?{asked}").status_code == 400
+
+
+def test_a_runway_that_nobody_can_bound_above_says_no_none(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Lasting(low=3, likely=5, high=None, until=day("2024-06-25"), paise=100_00, unknown=0)
+    monkeypatch.setattr("khata.portal.home.lasts", lambda *_, **__: found)
+    text = page(scene.consumer("Prepaida"), "/")
+    assert "It lasts about 5 days , until 25 June 2024 (at least 3): after" in text
+    assert "None" not in text
 
 
 # -- without pages -----------------------------------------------------------------------------------------------------
@@ -235,3 +251,10 @@ def test_a_day_is_told_unless_all_of_it_is_estimated() -> None:
     assert used.last_told(days, first + dt.timedelta(9)) == first + dt.timedelta(1)
     assert used.last_known(days, first + dt.timedelta(9)) == first + dt.timedelta(2)
     assert used.last_told(days, first) is None
+
+
+def test_a_day_without_a_total_is_not_drawn_as_zero() -> None:
+    first, today = day("2024-06-01"), day("2024-06-03")
+    assert _month_bars([], {first: seen(first, None)}, today) == []
+    days = {first: seen(first, None), first + dt.timedelta(1): seen(first, 4_000)}
+    assert [bar.wh for bar in _month_bars([], days, today)] == [4_000]

@@ -72,7 +72,8 @@ def _far_above(days: used.Days, yesterday: SeenHalfHours) -> Alert | None:
     before = [
         seen.total_wh for seen in days.values() if first <= seen.day < yesterday.day and seen.total_wh is not None
     ]
-    if len(before) < FEWEST_DAYS or yesterday.total_wh is None:
+    guessed = used.quality(yesterday) == "estimated"
+    if len(before) < FEWEST_DAYS or yesterday.total_wh is None or guessed:
         return None
     usual = median_low(before)
     if yesterday.total_wh < max(usual * FAR_PERCENT // 100, usual + FAR_WH):

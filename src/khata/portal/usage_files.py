@@ -74,7 +74,7 @@ def _asked_for(request: HttpRequest, today: dt.date) -> tuple[dt.date, dt.date]:
     """
     most = offered(today)
     last = _day(request, "to", most["take_to"])
-    thirteen = month_start(month_number(min(last, most["take_to"])) - MONTHS + 1)
+    thirteen = month_start(month_number(max(min(last, most["take_to"]), FIRST_DAY)) - MONTHS + 1)
     first = _day(request, "from", max(thirteen, FIRST_DAY))
     if first > last:
         raise WrongDaysError(_("The first day comes after the last. Change one of them."))
