@@ -79,6 +79,25 @@ def hang(*, discom: int, meters: NewMeters, now: dt.datetime) -> Int64:
     return ids
 
 
+@transaction.atomic
+def hung_already(*, connection: Int64, meter: Int64, since: Days, now: dt.datetime) -> int:
+    """Meters that hung there before the day from which on we knew it: columns of equal length, one row each.
+
+    What is recorded from a later day on stands. A second word about the same day is refused by the database.
+    """
+    count = len(connection)
+    return copy_in(
+        "metering_installation",
+        {
+            "connection_id": pgcopy.int8(connection),
+            "from_date": pgcopy.date(since),
+            "revision": pgcopy.int2(np.zeros(count, np.int64)),
+            "known_at": pgcopy.timestamptz(np.full(count, np.datetime64(now.replace(tzinfo=None), "us"))),
+            "meter_id": pgcopy.int8(meter),
+        },
+    )
+
+
 @dataclass(frozen=True)
 class NewReadings:
     """Columns of equal length: the register at the beginning of `day`, demand since the reading before."""

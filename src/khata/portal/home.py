@@ -74,7 +74,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _charts(mine: Connection, days: used.Days, asked: Any) -> dict[str, object]:
     language, today = asked.language, asked.today
-    bars = used.bars(days, end=today, count=DAYS, since=mine.connected_on)
+    bars = used.bars(days, end=today, count=DAYS, since=used.began(mine.connected_on, days))
     billed = months_used(connection_id=mine.id, until=today.replace(day=1), months=MONTHS)
     months = _month_bars(billed, days, today)
     average = average_wh(bars)

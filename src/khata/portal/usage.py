@@ -119,7 +119,7 @@ def _charts(
         months = sorted({(today - dt.timedelta(days=DAYS)).replace(day=1), today.replace(day=1)})
         priced = costs(mine, days, months=months, today=today, ahead_wh=ahead)
         unit = "rupees" if priced else "units"
-    since = mine.connected_on
+    since = used.began(mine.connected_on, days)
     bars = used.bars(days, end=today, count=DAYS, since=since, paise=priced.days if priced else None, off=off)
     trend = used.trend(
         billed,
@@ -196,7 +196,7 @@ def month(request: HttpRequest, month: str) -> HttpResponse:
     mine, shown = connection_of(request), _day(f"{month}-01", asked.today + dt.timedelta(days=1))
     end = min(used.month_end(shown), asked.today)
     found = {each.day: each for each in half_hours_of(connection_id=mine.id, start=shown, end=end)}
-    first = max(shown, min(mine.connected_on, end))
+    first = max(shown, min(used.began(mine.connected_on, found), end))
     calendar = [first + dt.timedelta(days=at) for at in range((end - first).days)]
     drawn = [used.half_hours(each, found.get(each)) for each in calendar]
     priced = None

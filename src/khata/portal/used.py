@@ -1,7 +1,7 @@
 """What a connection used, gathered for its pages: its days, its months, its demand, and how old all that is."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -100,6 +100,11 @@ def fresh(day: dt.date, came: dt.datetime | None, *, now: dt.datetime) -> Fresh:
 
 def quality(seen: SeenDay | None) -> Quality:
     return "estimated" if seen is not None and seen.origin in (Origin.ESTIMATED, Origin.SUBSTITUTED) else "measured"
+
+
+def began(connected_on: dt.date, days: Collection[dt.date]) -> dt.date:
+    """The first day that can be missing: a connection that was moved here may have told of days before that."""
+    return min([connected_on, *days])
 
 
 def bars(

@@ -14,7 +14,7 @@ from khata.discoms.operations import install_companies
 from khata.discoms.queries import divisions
 from khata.kernel.quantities import Int64
 from khata.ledger.operations import open_books
-from khata.metering.operations import NewReadings, add_reading_cycle, take_readings
+from khata.metering.operations import NewReadings, add_reading_cycle, hung_already, take_readings
 from khata.rehearsal.desk import DeskPerson, MeasuredHome, Visitor, measured_visitors, movers, staff_the_desk, visitors
 from khata.rehearsal.half_hours import read_half_hours
 from khata.rehearsal.handover import latin_of, numbered
@@ -127,6 +127,9 @@ def build(*, accounts: int, today: dt.date, tariffs: Path, handover: Path, say: 
     plain = np.cumsum(~plan.smart) - 1  # where a connection that somebody reads stands in the rounds
     found = found.of(plain[moved.row[~plan.smart[moved.row]]])
     plan = part(plan, moved.row)
+    smart = np.flatnonzero(plan.smart)
+    first_days = np.array([series[position].day[0] for position in plan.series[smart].tolist()])
+    hung_already(connection=moved.connection[smart], meter=moved.meter[smart], since=first_days, now=now)
     sent = send_days(plan, series, moved.meter, since=CUT_OVER, today=today, rng=_random(4), say=say)
     readings = _store_readings(plan, moved.meter, found, say)
     old_bills = _old_bills(discom, plan, series, moved.connection, found, tariffs, say)
