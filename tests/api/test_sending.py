@@ -19,9 +19,10 @@ import pytest
 from django.db import connection
 from django.test import override_settings
 
-from khata.api import meter_data
+from khata.api import meter_data, spool
 from khata.commands import work_uploads
 from khata.commands.work_uploads import MeterData, sweep
+from khata.metering import uploads
 from khata.metering.models import Delivery, MeterDay, Sender, Upload, UploadDone
 from khata.metering.senders import (
     PREFIX,
@@ -98,6 +99,7 @@ def place(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -
         code: add_sender(code=code, name=f"Company {code}", actor="test") for code in ("MDC1", "MDC2", "GONE")
     }
     close_sender(code="GONE", actor="test")
+    feed(code="MDC1", serials=["SMART-1"], from_date=_day("2024-05-12"), actor="test")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("KHATA_TODAY", TODAY)
         environment.setenv("KHATA_SPOOL", str(spool))
@@ -184,14 +186,15 @@ def test_the_same_bytes_are_the_same_upload(place: Place) -> None:
     assert place.in_spool() == [first["id"]]
     place.work()
     assert place.send(body)["state"] == "loaded"
-    # Another company that sends them has an upload of its own, and what it says is all there already.
+    # Another company that sends them has an upload of its own, and is not told of this one: the meter is not its own.
     other = place.send(body, sender="MDC2")
     assert other["id"] != first["id"]
     place.work()
     found = place.seen(other, sender="MDC2")["delivery"]
-    assert (found["rows"], found["repeated"], found["accepted"]) == (1, 1, 0)
+    assert (found["rows"], found["repeated"], found["accepted"], found["quarantined"]) == (1, 0, 0, 1)
+    assert found["delivery"] != place.seen(first)["delivery"]["delivery"]
     assert UploadDone.objects.filter(upload__sha256=hashlib.sha256(body).hexdigest()).count() == 2
-    assert Delivery.objects.filter(sha256=hashlib.sha256(body).hexdigest()).count() == 1
+    assert Delivery.objects.filter(sha256=hashlib.sha256(body).hexdigest()).count() == 2
 
 
 def test_what_was_quarantined_may_come_again_and_a_key_says_that_it_did_not(place: Place) -> None:
@@ -207,12 +210,16 @@ def test_what_was_quarantined_may_come_again_and_a_key_says_that_it_did_not(plac
 
 
 def test_two_senders_for_one_meter(place: Place) -> None:
-    feed(code="MDC1", serials=["SMART-1"], from_date=_day("2024-06-08"), actor="test")
-    told = place.send(csv("2024-06-07", "2024-06-08"), sender="MDC2")
+    """Of a meter that nobody owes nothing is taken by HTTP either: a credential is for the meters of its own feed."""
+    feed(code="MDC2", serials=["SMART-1"], from_date=_day("2024-05-20"), actor="test")
+    feed(code="MDC1", serials=["SMART-1"], from_date=_day("2024-05-21"), actor="test")
+    told = place.send(csv("2024-05-11", "2024-05-20", "2024-05-21"), sender="MDC2")
     place.work()
     found = place.seen(told, sender="MDC2")["delivery"]
-    assert [(each["rule"], each["owner"], each["lines"]) for each in found["failed"]] == [("VAL-10", "metering", [3])]
-    assert (found["accepted"], found["quarantined"]) == (1, 1)
+    assert [(each["rule"], each["owner"], each["lines"]) for each in found["failed"]] == [
+        ("VAL-10", "metering", [2, 4])
+    ]
+    assert (found["rows"] - found["quarantined"], found["quarantined"]) == (1, 2)
 
 
 # -- what is not -------------------------------------------------------------------------------------------------------
@@ -306,7 +313,9 @@ def _raw(
 
 
 def test_a_gzip_bomb_and_what_is_no_table_are_refused_by_the_worker(place: Place) -> None:
-    bomb = place.send(gzip.compress(HEADER.encode() + b"\n" * (40 << 20)), Content_Encoding="gzip")
+    bomb = place.send(
+        gzip.compress(HEADER.encode() + (csv("2024-06-01").partition(b"\n")[2]) * 100_000), Content_Encoding="gzip"
+    )
     table = place.send(b"this,is,no\nmeter,data,1\n", name="")
     assert place.work() == []
     for told, word in ((bomb, "bomb"), (table, "column")):
@@ -398,6 +407,53 @@ def test_a_fault_of_ours_is_told_and_does_not_stop_the_next(place: Place, monkey
     assert [place.seen(each)["state"] for each in (one, other)] == ["waiting", "loaded"]
     place.work()
     assert place.seen(one)["state"] == "loaded"
+
+
+def test_a_file_that_ends_our_process_each_time_is_refused_and_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, other = place.send(csv("2024-06-18")), place.send(csv("2024-06-19"))
+    upload = Upload.objects.get(id=told["id"])
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(uploads, "open_delivery", dies)
+        for _ in range(uploads.TRIES):
+            with pytest.raises(KeyboardInterrupt):
+                load_upload(upload=upload, spool=place.spool, today=_day(TODAY))
+    assert sweep(place.spool, before=time.time() + 60) == 0  # the marks stay while it waits
+    place.work()
+    seen = place.seen(told)
+    assert (seen["state"], place.seen(other)["state"]) == ("refused", "loaded")
+    assert "a fault of ours" in seen["refusal"]["what"] and told["id"] in seen["refusal"]["what"]
+    assert place.in_spool() == [f"{told['id']}.kept"] and sweep(place.spool, before=time.time() + 60) == 0
+    (place.spool / f"{told['id']}.kept").unlink()
+
+
+def test_one_body_of_a_sender_at_a_time_and_none_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, answers = meter_data.lay_down, []
+    bearer = {"authorization": f"Bearer {place.credentials['MDC1']}"}
+
+    def post(day: str, headers: dict[str, str]) -> int:
+        found = browser().post("/api/v1/meter-data/block-csv", csv(day), content_type="text/csv", headers=headers)
+        return int(found.status_code)
+
+    def while_it_comes(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(meter_data, "lay_down", real)
+        answers.append(post("2024-06-02", bearer))
+        answers.append(post("2024-06-03", {"authorization": f"Bearer {place.credentials['MDC2']}"}))
+        monkeypatch.setattr(spool, "SECONDS", -2)
+        return real(*given, **named)
+
+    monkeypatch.setattr(meter_data, "lay_down", while_it_comes)
+    before = set(place.in_spool())
+    with web(place.database):
+        assert post("2024-06-01", bearer) == 408
+    assert answers == [503, 202]
+    assert len(set(place.in_spool()) - before) == 1 and not meter_data.SENDING
+    place.work()
 
 
 def test_a_file_that_is_lost_is_told_and_what_nobody_waits_for_is_swept(place: Place) -> None:

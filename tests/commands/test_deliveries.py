@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -203,3 +204,16 @@ def test_through_a_pipe_by_the_console_script(database: Database) -> None:
     assert (ended.returncode, ended.stderr) == (0, b"")
     answer = json.loads(ended.stdout)
     assert (answer["accepted"], answer["name"]) == (1, "")
+
+
+@pytest.mark.parametrize("name", [b"a\x1b[31mRED\x07.csv", b"a\xff.csv", "\u202egpj.csv".encode()])
+def test_a_name_that_would_command_a_terminal_is_cleaned(
+    file: Path, capsys: pytest.CaptureFixture[str], name: bytes
+) -> None:
+    hostile = os.fsdecode(bytes(file.parent) + b"/" + name)
+    file.rename(hostile)
+    for command in (["load", hostile], ["list"], ["load", hostile + "-not-there"]):
+        main(["deliveries", *command])
+        said = "".join(capsys.readouterr())
+        assert said.replace("\n", "").isprintable()
+    assert Delivery.objects.get().name.isprintable()

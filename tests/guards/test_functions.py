@@ -40,6 +40,7 @@ FOR_AN_OFFICE = {
     "propose_mobile": "1, '9876500009', 'papers', 1",
     "connections_by_number": "array['1234567'], '2024-06-10'",
     "hold_connection": "1",
+    "mobile_goes_beyond": "1",
     "notify": "1, 'payment-taken', array['1'], 'test'",
     "opened": "1, 0",
     "owed": "array[1]",
@@ -67,6 +68,8 @@ FOR_A_PROOF = {"connections_of_mobile", "message_sent", "receipt_check", "views_
 BY_ITS_ID = {"note_seen_number", "note_sign_in", "try_sign_in", "use_sign_in"}
 # What else a sign-in is asked, by its id once its code has fitted; an authenticator and a view by theirs.
 BY_ITS_ID |= {"asked_further", "note_signed_in", "use_step", "use_recovery", "views_shown"}
+# A change of the mobile that a sign-in has proven is told and stopped by its id: stopping harms nobody.
+BY_ITS_ID |= {"change_waiting", "stop_waiting"}
 # A request for a new number is written, and read by no page.
 WRITTEN_BLIND = {"note_number_asked"}
 # … and what a company publishes, as long as it does, is anybody's (tests/migration/test_telling.py).
@@ -74,8 +77,9 @@ PUBLISHED = {"count_listed", "listed_numbers", "number_lists"}
 BY_THE_WEB = {*PUBLISHED, *WRITTEN_BLIND, *FOR_AN_OFFICE, *WITHIN_THE_SCOPE, *FOR_A_PROOF, *BY_ITS_ID, *ON_ONES_OWN}
 BY_RUNS = {
     *PUBLISHED,
-    *FOR_AN_OFFICE.keys() - {"decide_mobile", "propose_mobile"},
+    *FOR_AN_OFFICE.keys() - {"decide_mobile", "mobile_goes_beyond", "propose_mobile"},
     *FOR_A_PROOF,
+    "tell_of_authenticator",
     "analyze_staged",
     "make_meter_month",
 }
@@ -381,6 +385,29 @@ def _something_of_ashas(work: psycopg.Connection, asha: int, *, waiting: bool) -
 
 def _counts(work: psycopg.Connection) -> dict[str, int]:
     return {name: work.execute(f"select count(*) from consumers_{name}").fetchall()[0][0] for name in WRITTEN}
+
+
+def test_a_change_is_stopped_by_the_sign_in_that_has_proven_its_old_mobile_and_by_no_other(
+    module_database: Database, scene: Town
+) -> None:
+    with module_database.connect("owner") as work:  # one transaction, and none of it stays
+        _something_of_ashas(work, scene.connections["Asha"], waiting=True)
+        for mobile, used, minutes, tail in (
+            ("9876543211", True, 1, None),
+            ("9876543210", False, 1, None),
+            ("9876543210", True, 16, None),
+            ("9876543210", True, 1, "0007"),
+        ):
+            ((proof,),) = work.execute(
+                "insert into consumers_signin (id, mobile_key, nonce, digits, asked_at, tries, used, queued) values "
+                "(gen_random_uuid(), %s, 'n', 6, now() - make_interval(mins => %s), 0, %s, true) returning id",
+                [mobile, minutes, used],
+            ).fetchall()
+            assert work.execute("select khata.change_waiting(%s)", [proof]).fetchall() == [(tail,)]
+            assert work.execute("select khata.stop_waiting(%s)", [proof]).fetchall() == [(tail is not None,)]
+        assert work.execute("select khata.change_waiting(%s)", [proof]).fetchall() == [(None,)]
+        assert work.execute("select word from consumers_mobileword").fetchall() == [("stopped",)]
+        work.rollback()
 
 
 def test_a_recovery_code_and_a_step_of_an_authenticator_are_good_once(module_database: Database, scene: Town) -> None:

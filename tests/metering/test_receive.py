@@ -367,3 +367,10 @@ def test_deliveries_of_one_truth_lead_to_the_same_days_in_any_order(
         received = deliver(as_file(view, name))
         assert received.delivery.quarantined == 0
     assert {key: day for key, day in standing().items() if key[0].startswith(name)} == together(deliveries, name)
+
+
+def test_the_same_bytes_of_another_sender_are_a_delivery_of_its_own(meters: list[Meter]) -> None:
+    file = blocks(("M-1", MAY, FLAT))
+    first, other = deliver(file, sender="one"), deliver(file, sender="other")
+    assert (other.before, other.delivery.sender.code, other.delivery.repeated) == (False, "other", 1)
+    assert deliver(file, sender="one").before and first.delivery.id != other.delivery.id

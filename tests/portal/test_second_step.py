@@ -12,9 +12,12 @@ from django_otp.oath import hotp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from khata.audit.models import Record
 from khata.billing.models import Bill
 from khata.consumers import strong
 from khata.consumers.rules import RECOVERY_ALPHABET, SILENT_DAYS, STEP_SECONDS, recovery_typed
+from khata.notices.models import Message
+from khata.portal.session import FRESH_SECONDS
 from tests.portal.scene import Scene, browser, held_by
 
 BINA = "9876543211"
@@ -27,6 +30,10 @@ def nothing_on(scene: Scene) -> Iterator[None]:
     yield
     scene.owner("delete from consumers_authenticator")
     scene.owner("delete from consumers_lastsignin")
+    for name in ("consumers_viewended", "consumers_viewgrant"):
+        scene.owner(f"alter table {name} disable trigger append_only")
+        scene.owner(f"delete from {name}")
+        scene.owner(f"alter table {name} enable trigger append_only")
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +136,43 @@ def test_a_recovery_code_opens_once(scene: Scene) -> None:
     assert again.post("/sign-in/second/", {"code": codes[1]}).status_code == 302
 
 
+def test_on_and_off_are_told_by_sms_and_stand_in_the_audit_trail(scene: Scene) -> None:
+    def told() -> tuple[list[str], list[str]]:
+        with scene.database.as_role("run"):
+            sent = Message.objects.filter(mobile=BINA, template__startswith="authenticator").order_by("id")
+            noted = Record.objects.filter(action__startswith="consumers.authenticator").order_by("id")
+            return list(sent.values_list("template", flat=True)), list(noted.values_list("action", flat=True))
+
+    before = [len(one) for one in told()]
+    codes = switch_on(scene)
+    assert [one[at:] for one, at in zip(told(), before, strict=True)] == [
+        ["authenticator-on"],
+        ["consumers.authenticator-on"],
+    ]
+    scene.consumer("Binadevi").post("/security/", {"code": codes[3]})
+    assert [one[at:] for one, at in zip(told(), before, strict=True)] == [
+        ["authenticator-on", "authenticator-off"],
+        ["consumers.authenticator-on", "consumers.authenticator-off"],
+    ]
+
+
+def test_an_open_session_does_not_switch_it_on_a_quarter_of_an_hour_after_its_sign_in(scene: Scene) -> None:
+    client = scene.consumer("Binadevi")
+    client.get("/security/")
+    session = held_by(client)
+    key = strong.secret_of(session["authenticator"], KEY)
+    session["signed-in-at"] -= FRESH_SECONDS
+    session.save()
+    page = client.get("/security/").content.decode()
+    assert "sign in once more" in page
+    assert "<svg" not in page.split("<main")[1]
+    assert "sign in once more" in client.post("/security/", {"code": code(key, -1)}).content.decode()
+    again = client.post("/sign-out/", {"next": "/security/"})
+    assert again.headers["Location"] == "/sign-in/?next=%2Fsecurity%2F"
+    assert client.post("/sign-out/", {"next": "https://evil.example/"}).headers["Location"] == "/sign-in/"
+    assert scene.sign_in(BINA)[1].headers["Location"] == "/"
+
+
 def test_switching_off_needs_a_code(scene: Scene) -> None:
     codes = switch_on(scene)
     client = scene.consumer("Binadevi")
@@ -180,6 +224,26 @@ def test_a_mobile_long_silent_is_asked_once_more(scene: Scene, days: int, asked:
 def bill_number(scene: Scene, name: str) -> str:
     with scene.database.as_role("run"):
         return "".join(one for one in Bill.objects.get(connection=scene.town.connections[name]).number if one.isdigit())
+
+
+def test_numbers_of_a_connection_that_somebody_let_it_see_answer_nothing(scene: Scene) -> None:
+    """Whoever was handed a number that lay idle gives it a view of the own house, and knows what stands there."""
+    scene.owner("insert into consumers_lastsignin values (%s, now() - interval '200 days')", BINA)
+    scene.consumer("Charanjit").post("/access/", {"mobile": BINA, "label": "me"})
+    client, _ = scene.sign_in(BINA)
+    asked = client.post("/sign-in/known/", {"tail": bill_number(scene, "Charanjit")[-4:]})
+    assert "do not fit" in asked.content.decode()
+    assert client.get("/").headers["Location"] == "/sign-in/"
+    assert client.post("/sign-in/known/", {"tail": bill_number(scene, "Binadevi")[-4:]}).status_code == 302
+
+
+def test_where_nothing_is_own_numbers_of_what_it_may_see_answer(scene: Scene) -> None:
+    tenant = "9876533333"
+    scene.consumer("Charanjit").post("/access/", {"mobile": tenant, "label": "tenant"})
+    scene.owner("insert into consumers_lastsignin values (%s, now() - interval '200 days')", tenant)
+    client, answer = scene.sign_in(tenant)
+    assert answer.headers["Location"] == "/sign-in/known/"
+    assert client.post("/sign-in/known/", {"tail": bill_number(scene, "Charanjit")[-4:]}).headers["Location"] == "/"
 
 
 def test_five_wrong_answers_end_it_for_the_day(scene: Scene) -> None:

@@ -2,15 +2,23 @@
 
 import datetime as dt
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.test import Client
+from django_otp.oath import hotp
 
-from khata.consumers.access import apply_changes
+from khata.consumers import access
+from khata.consumers.access import apply_changes, decide_mobile, propose_mobile
 from khata.consumers.models import Consumer, MobileChange, MobileWord, SignIn
+from khata.consumers.rules import STEP_SECONDS
+from khata.consumers.strong import secret_of
+from khata.discoms.scope import scoped
 from khata.notices.models import Message
 from khata.notices.rules import sign_in_code
+from tests.cast import JAJMAU, KESCO, office_scope
 from tests.portal.scene import Scene, browser, held_by
 
 BINA, NEW, OTHER = "9876543211", "9876511111", "9876522222"
@@ -42,6 +50,18 @@ class Story:
         typed = sign_in_code(asked.nonce, settings.SECRET_KEY.encode(), digits=asked.digits)
         self.bina.post("/security/mobile/", {"do": "code", "code": typed})
 
+    def _switch_on_an_app(self) -> None:
+        self.bina.get("/security/")
+        self.app = secret_of(held_by(self.bina)["authenticator"], settings.SECRET_KEY)
+        self.step = int(time.time()) // STEP_SECONDS
+        assert "ten codes" in self.bina.post("/security/", {"code": self._shown(0)}).content.decode()
+
+    def _ask_for_the_new_mobile_with_the_app(self) -> None:
+        self.bina.post("/security/mobile/", {"mobile": NEW, "second": self._shown(1)})
+
+    def _shown(self, later: int) -> str:
+        return f"{hotp(self.app, self.step + later):06d}"
+
     def _type_a_wrong_code(self) -> None:
         self.bina.post("/security/mobile/", {"do": "code", "code": "000"})
 
@@ -54,6 +74,15 @@ class Story:
         assert client.post("/security/mobile/stop/").status_code == 302
         assert "This was not me" not in client.get("/").content.decode()
 
+    def _the_old_mobile_says_no_without_the_app(self) -> None:
+        client, answer = self.scene.sign_in(BINA)
+        assert answer.headers["Location"] == "/sign-in/second/"
+        page = client.get("/sign-in/second/").content.decode()
+        assert "This was not me" in page
+        assert NEW not in page
+        assert "Stopped" in client.post("/sign-in/second/", {"do": "stop"}).content.decode()
+        assert "This was not me" not in client.get("/sign-in/second/").content.decode()
+
     def _a_neighbour_says_no(self) -> None:
         self.scene.consumer("Ashalata").post("/security/mobile/stop/")
 
@@ -61,6 +90,10 @@ class Story:
 
     def _a_day_passes(self) -> None:
         self.later += DAY_LATER
+        self._an_hour_passes()
+
+    def _five_hours_pass(self) -> None:
+        self.later += dt.timedelta(hours=4)
         self._an_hour_passes()
 
     def _an_hour_passes(self) -> None:
@@ -71,7 +104,29 @@ class Story:
     # -- at the office -------------------------------------------------------------------------------------------------
 
     def _desk(self, who: object, **form: str) -> None:
-        self.scene.worker(who).post(self.address, form)  # type: ignore[arg-type]
+        """Whoever gives a verdict gives it about the proposal on the page."""
+        client = self.scene.worker(who)  # type: ignore[arg-type]
+        if "verdict" in form:
+            form = {**self._read(client), **form}
+        client.post(self.address, form)
+
+    def _read(self, client: Client) -> dict[str, str]:
+        stands = re.search(r'name="change" value="([0-9]+)"', client.get(self.address).content.decode())
+        return {"change": stands[1]} if stands else {}
+
+    def _a_second_officer_reads_it(self) -> None:
+        self.read = self._read(self.scene.worker(self.second))
+        assert self.read
+
+    def _the_second_agrees_to_what_was_read(self) -> None:
+        page = self.scene.worker(self.second).post(self.address, {**self.read, "verdict": "agree"}).content.decode()
+        assert "not the proposal that you read" in page
+
+    def _the_officer_takes_it_back(self) -> None:
+        self._desk(self.first, verdict="refuse")
+
+    def _the_officer_proposes_another(self) -> None:
+        self._desk(self.first, mobile=OTHER, reason="Voter card and the bill of May, both seen")
 
     def _an_officer_proposes_it(self) -> None:
         self._desk(self.first, mobile=NEW, reason="Voter card and the bill of May, both seen")
@@ -96,8 +151,9 @@ class Story:
 
 
 ASKED = ("ask for the new mobile", "type the code sent to it")
-TAKEOVERS: dict[str, tuple[tuple[str, ...], str, bool]] = {
-    # what happens                                  step by step                              whose then  old one told
+GUARDED = ("switch on an app", "ask for the new mobile with the app", "type the code sent to it")
+TAKEOVERS: dict[str, tuple[tuple[str, ...], str, int]] = {
+    # what happens                                  step by step                        whose then  old one told
     "the holder has a new SIM": ((*ASKED, "a day passes"), NEW, True),
     "the hold is not over": ((*ASKED, "an hour passes"), BINA, True),
     "a thief with her open phone": ((*ASKED, "the old mobile says no", "a day passes"), BINA, True),
@@ -106,7 +162,18 @@ TAKEOVERS: dict[str, tuple[tuple[str, ...], str, bool]] = {
     "the new mobile is not proven": (("ask for the new mobile", "a day passes"), BINA, False),
     "the code is guessed": (("ask for the new mobile", "type a wrong code", "a day passes"), BINA, False),
     "SIM lost, papers seen by two": (
-        ("an officer proposes it", "a second officer agrees", "an hour passes"), NEW, True),
+        ("an officer proposes it", "a second officer agrees", "five hours pass"), NEW, True),
+    "the four hours of papers are not over": (
+        ("an officer proposes it", "a second officer agrees", "an hour passes"), BINA, True),
+    "false papers believed by two, she says no": (
+        ("an officer proposes it", "a second officer agrees", "the old mobile says no", "five hours pass"), BINA, True),
+    "taken back after it was agreed to": (
+        ("an officer proposes it", "a second officer agrees", "the officer takes it back", "a day passes"), BINA, 1),
+    "the proposal changes while it is read": (
+        ("an officer proposes it", "a second officer reads it", "the officer takes it back",
+         "the officer proposes another", "the second agrees to what was read", "a day passes"), BINA, 2),
+    "a thief puts an app of his own before it": (
+        (*GUARDED, "the old mobile says no without the app", "a day passes"), BINA, True),
     "one officer alone": (("an officer proposes it", "the same officer agrees", "a day passes"), BINA, True),
     "no second look": (("an officer proposes it", "a day passes"), BINA, True),
     "papers do not fit": (("an officer proposes it", "a second officer refuses", "a day passes"), BINA, True),
@@ -131,6 +198,7 @@ def as_before(scene: Scene) -> Iterator[None]:
     scene.owner("delete from consumers_mobileword")
     scene.owner("delete from consumers_mobilechange")
     scene.owner("delete from consumers_authenticator")
+    scene.owner("delete from consumers_lastsignin")
     scene.owner("alter table consumers_mobilechange enable trigger append_only")
     scene.owner("alter table consumers_mobileword enable trigger append_only")
 
@@ -202,6 +270,7 @@ def test_a_mobile_of_many_connections_changes_for_all_and_at_the_office_for_one(
             )
             if staff:
                 MobileWord.objects.create(change=change, word="agreed", staff=scene.staff["second officer"])
+                assert apply_changes(now=dt.datetime.now(dt.UTC)) == 0
             apply_changes(now=dt.datetime.now(dt.UTC) + DAY_LATER)
             assert Consumer.objects.filter(id__in=whose, mobile_key=NEW).count() == changed
             scene.owner("update consumers_consumer set mobile_key = %s where mobile_key = %s", ASHA, NEW)
@@ -218,8 +287,84 @@ def test_a_lost_app_is_switched_off_by_two_at_the_office_and_by_nobody_alone(sce
     for step, leads in (("an hour passes", "/sign-in/second/"), ("a second officer agrees", "/sign-in/second/")):
         story.do(step)
         assert scene.sign_in(BINA)[1].headers["Location"] == leads
-    story.do("an hour passes")
+    story.do("five hours pass")
     assert scene.sign_in(BINA)[1].headers["Location"] == "/"
+    with scene.database.as_role("run"):
+        assert Message.objects.filter(mobile=BINA, template="authenticator-off").exists()
+
+
+def test_an_app_is_not_switched_off_by_officers_of_a_part_of_what_it_guards(scene: Scene) -> None:
+    """Asha's house is Gumti's, her shop Jajmau's, and one app guards both."""
+    shop = scene.town.connections["Dukanwali"]
+    jajmau = scene.officers["Jajmau"]
+    form = {"mobile": ASHA, "reason": "Voter card and bill seen, lost the app"}
+    page = scene.worker(jajmau).post(f"/staff/connections/{shop}/mobile/", form).content.decode()
+    assert "other offices too" in page
+    given = {"connection_id": shop, "mobile": ASHA, "reason": "lost", "staff": jajmau.id}
+    with scene.database.as_role("app"):
+        with scoped(office_scope(KESCO, JAJMAU)):
+            assert propose_mobile(**given) is None
+        with scoped(office_scope(KESCO)):
+            made = propose_mobile(**given)
+            assert made is not None
+        second = hire_second(scene)
+        for scope, decided in ((office_scope(KESCO, JAJMAU), False), (office_scope(KESCO), True)):
+            with scoped(scope):
+                assert decide_mobile(change=made, agreed=True, staff=second) == decided
+
+
+def hire_second(scene: Scene) -> int:
+    with scene.database.as_role("run"):
+        return scene.hire("second of Jajmau", "officer", JAJMAU).id
+
+
+def test_only_an_officer_in_post_over_the_connection_proposes_and_decides(scene: Scene) -> None:
+    """Asked of the database itself, whatever person a page names."""
+    first, second = scene.officers["Gumti"], scene.staff["second officer"]
+    nobodies = [0, scene.desks["Gumti"].staff.id, scene.officers["Jajmau"].id]
+    given = {"connection_id": scene.town.connections["Binadevi"], "mobile": NEW, "reason": "papers"}
+    set_active = "update discoms_staff set active = %s where id = %s"
+    with scene.database.as_role("app"), scoped(office_scope(KESCO)):
+        assert [propose_mobile(**given, staff=one) for one in nobodies] == [None] * 3
+        made = propose_mobile(**given, staff=first.id)
+        assert made is not None
+        assert not any(decide_mobile(change=made, agreed=True, staff=one) for one in nobodies)
+        for gone in (second, first):
+            scene.owner(set_active, False, gone.id)
+            assert not decide_mobile(change=made, agreed=True, staff=second.id)
+            scene.owner(set_active, True, gone.id)
+        assert decide_mobile(change=made, agreed=True, staff=second.id)
+
+
+def test_nothing_of_ones_own_is_brought_under_a_mobile_that_may_be_another_s_by_now(scene: Scene) -> None:
+    """Else its meter's number would answer the question that is asked at that mobile's next sign-in."""
+    scene.owner("insert into consumers_lastsignin values (%s, now() - interval '181 days')", ASHA)
+    bina, desk = scene.consumer("Binadevi"), scene.worker(scene.officers["Gumti"])
+    bina.post("/security/mobile/", {"mobile": ASHA})
+    with scene.database.as_role("run"):
+        asked = SignIn.objects.get(id=held_by(bina)["new-mobile"]["id"])
+    typed = {"do": "code", "code": sign_in_code(asked.nonce, settings.SECRET_KEY.encode(), digits=asked.digits)}
+    assert "Sign in with it once" in bina.post("/security/mobile/", typed).content.decode()
+    papers = {"mobile": ASHA, "reason": "Voter card and the bill of May"}
+    address = f"/staff/connections/{scene.town.connections['Binadevi']}/mobile/"
+    assert "must sign in with it once" in desk.post(address, papers).content.decode()
+    scene.owner("update consumers_lastsignin set at = now() - interval '179 days'")
+    assert bina.post("/security/mobile/", typed).status_code == 302
+    assert desk.post(address, papers).status_code == 303
+
+
+def test_a_change_stopped_at_that_very_moment_does_not_end_the_pass(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(scene)
+    for step in ("an officer proposes it", "a second officer refuses", *ASKED):
+        story.do(step)
+    monkeypatch.setattr(
+        access, "_DUE", "select id from consumers_mobilechange where %s >= %s order by id"
+    )  # as the list was when the pass began
+    with scene.database.as_role("run"):
+        assert apply_changes(now=dt.datetime.now(dt.UTC)) == 1
+        assert Consumer.objects.get(name="Binadevi").mobile_key == NEW
 
 
 def test_an_office_sees_the_old_mobile_masked(scene: Scene) -> None:

@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+import contextlib
 import datetime as dt
 import re
 import threading
 import uuid
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
@@ -16,10 +17,11 @@ from pydantic import Field, WithJsonSchema
 
 from khata.api.answers import Answer
 from khata.api.problems import ProblemError, no_credential, not_there, told, too_many
-from khata.api.spool import CutOffError, LaidDown, TooLargeError, has_room, lay_down
+from khata.api.spool import CutOffError, LaidDown, TooLargeError, TooSlowError, has_room, lay_down
 from khata.discoms.operations import within
 from khata.discoms.rules import limit_key
 from khata.formats.container import FORMS
+from khata.formats.text import plain_name
 from khata.metering.rules import read_rules
 from khata.metering.senders import credential_hash
 from khata.metering.uploads import Credential, SeenUpload, note_upload, sender_with, upload_seen
@@ -27,7 +29,9 @@ from khata.metering.uploads import Credential, SeenUpload, note_upload, sender_w
 router = Router(tags=["meter data"])
 PREFIX = "/api/v1/meter-data/"
 UPLOADS, LOOKS, WRONG, SECONDS = 240, 2400, 30, 15 * 60  # of one sender, and tries of one address
-AT_ONCE = threading.BoundedSemaphore(2)  # of the four threads of a process: the others answer consumers
+AT_ONCE = 2  # of the four threads of a process: the others answer consumers
+SENDING: set[int] = set()
+_ENTERING = threading.Lock()
 # A form that does not name its meter needs a person who does.
 TAKEN = {name.replace(" ", "-"): name for name, form in FORMS.items() if not form.serial}
 _KEY = re.compile(r"[!-~]{1,64}", re.ASCII)
@@ -139,7 +143,7 @@ _HEADERS: list[dict[str, Any]] = [
     "/meter-data/{form}",
     response={200: Upload, 202: Upload},
     url_name="send",
-    openapi_extra=told(400, 401, 409, 411, 413, 415, 422, 429, 503)
+    openapi_extra=told(400, 401, 408, 409, 411, 413, 415, 422, 429, 503)
     | _BEARER
     | {
         "parameters": _HEADERS,
@@ -159,18 +163,14 @@ def send(
     """Take a delivery: 202, and at `Location` what becomes of it; 200 where it is there already."""
     known = _credential(request, "upload", UPLOADS)
     length, key = _checked(request, form), _key(request)
-    if not AT_ONCE.acquire(blocking=False):
-        raise _later("other deliveries are just coming in")
-    try:
+    with _slot(known.sender):
         laid = _laid_down(request, length)
-    finally:
-        AT_ONCE.release()
     try:
         noted = note_upload(
             credential=known,
             upload=laid.id,
             form=TAKEN[form],
-            name=_plain(name),
+            name=plain_name(name),
             sha256=laid.sha256,
             size=laid.size,
             key=key,
@@ -190,6 +190,20 @@ def send(
         raise no_credential()
     response["Location"] = f"{PREFIX}uploads/{noted.id}"
     return Status(202 if noted.made else 200, _told(noted.id, seen))
+
+
+@contextlib.contextmanager
+def _slot(sender: int) -> Iterator[None]:
+    """One of each sender, so that none keeps the others out by a body that stands still."""
+    with _ENTERING:
+        if sender in SENDING or len(SENDING) >= AT_ONCE:
+            mine = sender in SENDING
+            raise _later("a delivery of yours is just coming in" if mine else "other deliveries are just coming in")
+        SENDING.add(sender)
+    try:
+        yield
+    finally:
+        SENDING.discard(sender)
 
 
 def _checked(request: HttpRequest, form: str) -> int | None:
@@ -237,6 +251,9 @@ def _laid_down(request: HttpRequest, length: int | None) -> LaidDown:
         )
     except TooLargeError:
         raise _too_large() from None
+    except TooSlowError:
+        wrong = "the body came too slowly; nothing of it was kept"
+        raise ProblemError(408, "slow", wrong, "body", "Pack it with gzip, or send it in parts, a day each") from None
     except (CutOffError, ConnectionError):
         wrong = "the body ends before its end, or is not what its digest says; nothing of it was kept"
         raise ProblemError(400, "cut-off", wrong, "body", "Send it again, whole") from None
@@ -265,12 +282,6 @@ def _too_large() -> ProblemError:
 
 def _later(why: str) -> ProblemError:
     return ProblemError(503, "later", why, next_step="Try again in a minute", headers={"Retry-After": "60"})
-
-
-def _plain(name: str) -> str:
-    """Without a folder, and nothing that could not be shown."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    return "".join(character for character in last if character.isprintable())
 
 
 # -- what became of it -------------------------------------------------------------------------------------------------

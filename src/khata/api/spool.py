@@ -3,12 +3,14 @@
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
+SECONDS, BYTES_A_SECOND = 60, 1 << 18  # that a body may take: so many at least, and one more for so many bytes
 
 
 class TooLargeError(Exception):
@@ -17,6 +19,10 @@ class TooLargeError(Exception):
 
 class CutOffError(Exception):
     """It ended before its end, or is not what its digest says."""
+
+
+class TooSlowError(Exception):
+    """It comes so slowly that it would keep a thread from others."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,20 @@ class LaidDown:
 
 def lay_down(body: BinaryIO, *, spool: Path, most: int, length: int | None, sha256: str | None) -> LaidDown:
     """`length` and `sha256` as the sender said them, None where it did not. Nothing is left of a body that raises:
-    TooLargeError, CutOffError, or OSError of a body that breaks off.
+    TooLargeError, CutOffError, TooSlowError (seen at each chunk that came), or OSError of a body that breaks off.
     """
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     identity = uuid.uuid4()
     part, path = spool / f"{identity}.part", spool / str(identity)
-    digest, size = hashlib.sha256(), 0
+    digest, size, began = hashlib.sha256(), 0, time.monotonic()
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             while data := body.read(CHUNK if length is None else min(CHUNK, length - size)):
                 size += len(data)
                 if size > most:
                     raise TooLargeError
+                if time.monotonic() - began > SECONDS + size // BYTES_A_SECOND:
+                    raise TooSlowError
                 digest.update(data)
                 file.write(data)
             file.flush()

@@ -4,7 +4,8 @@ import argparse
 import json
 import sys
 
-from khata.commands.deliveries_show import as_json, moment
+from khata.commands.deliveries_show import COUNTS, as_json, moment
+from khata.formats.text import plain_name
 from khata.metering.queries import deliveries
 
 
@@ -24,10 +25,9 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"deliveries": [as_json(each) for each in found]}, ensure_ascii=False) + "\n")
         return 0
     for each in found:
-        counts = f"{each.rows:>10,} rows  {each.accepted:>10,} accepted  {each.quarantined:>7,} quarantined"
-        sys.stdout.write(
-            f"{each.id:>6}  {moment(each)}  {each.sender.code:<12}  {each.form:<10}  {counts}  {each.name}\n"
-        )
+        counts = "  ".join(f"{getattr(each, name):>9,} {name}" for name in COUNTS)
+        name = plain_name(each.name)
+        sys.stdout.write(f"{each.id:>6}  {moment(each)}  {each.sender.code:<12}  {each.form:<10}  {counts}  {name}\n")
     if not found:
         sys.stdout.write("no delivery has been received yet; khata deliveries load FILE takes one in\n")
     return 0

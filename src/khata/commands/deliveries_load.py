@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import BinaryIO
 
 from khata.commands.bar import Bar
@@ -30,6 +29,7 @@ from khata.commands.errors import CommandError
 from khata.commands.whole_files import STANDARD, reading
 from khata.formats.container import FORMS, Opened, check_size, open_delivery
 from khata.formats.meterdays import Batch
+from khata.formats.text import plain_name
 from khata.metering.intake import Received, receive
 from khata.metering.queries import findings_of, quarantined
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         check_size(size)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typing's BinaryIO
         file.seek(0)
-        name = "" if args.file == STANDARD else PurePath(args.file).name
+        name = "" if args.file == STANDARD else plain_name(args.file)
         opened = open_delivery(file, size=size, form=args.form, name=name, serial=args.meter.strip())
         received = receive(
             sender=sender,
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             today=today,
             history=args.history,
         )
-    sys.stdout.write(_as_json(received) if args.json else _as_text(args.file, received))
+    sys.stdout.write(_as_json(received) if args.json else _as_text(_shown(args.file), received))
     return 0
 
 
@@ -82,6 +82,11 @@ def _seekable(given: BinaryIO) -> Iterator[BinaryIO]:
             check_size(file.tell())
         file.seek(0)
         yield file
+
+
+def _shown(name: str) -> str:
+    """A path as it was typed, in so far as a terminal may be told it: names of files come from outside."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
 
 
 def _size(file: BinaryIO) -> int:

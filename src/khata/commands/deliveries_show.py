@@ -9,6 +9,7 @@ from typing import Any
 
 from khata.commands.clock import INDIA
 from khata.commands.errors import CommandError
+from khata.formats.text import plain_name
 from khata.metering.models import Delivery
 from khata.metering.queries import Failed, Noted, UnknownDeliveryError, delivery, findings_of, quarantined
 from khata.metering.rules import read_rules
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(json.dumps({**as_json(found), **judged_as_json(failed, noted)}, ensure_ascii=False) + "\n")
         return 0
-    name = f"{found.name} ({found.form})" if found.name else found.form
+    name = f"{plain_name(found.name)} ({found.form})" if found.name else found.form
     lines = [
         f"delivery {found.id}: {name} from {found.sender.code}, received {moment(found)}, judged on {found.today}",
         equation(as_json(found)),
@@ -52,7 +53,7 @@ def as_json(found: Delivery) -> dict[str, Any]:
         "delivery": found.id,
         "sender": found.sender.code,
         "form": found.form,
-        "name": found.name,
+        "name": plain_name(found.name),
         "size": found.size,
         "sha256": found.sha256,
         "received_at": moment(found),

@@ -17,8 +17,13 @@ class CommandError(Exception):
 
 def told(what: str, where: str, next_step: str) -> str:
     """`khata: where: what.` and, on a line of its own, the next step."""
-    text = f"khata: {where}: {_ended(what)}" if where else f"khata: {_ended(what)}"
+    text = f"khata: {_printable(where)}: {_ended(what)}" if where else f"khata: {_ended(what)}"
     return f"{text}\nNext step: {_ended(next_step)}" if next_step else text
+
+
+def _printable(text: str) -> str:
+    """Names of files come from outside: a terminal is not told what would command it."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _ended(sentence: str) -> str:
@@ -50,7 +55,7 @@ def _of_database(error: BaseException) -> str | None:
     if not type(error).__module__.startswith("django.db"):
         return None
     state = getattr(error.__cause__, "sqlstate", None)
-    if state in ("42P01", "42703", "42883"):  # no such table, column or function: perhaps a fault of ours, after all
+    if state in ("42P01", "42703", "42883", "3F000"):  # no such table or the like: perhaps a fault of ours
         # lazy: it needs Django
         from khata.commands.database import NO_TABLES, wanting  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ from django.db import connection
 
 from khata.commands import clock
 from khata.metering.models import Upload
-from khata.metering.uploads import load_upload, waiting
+from khata.metering.uploads import KEPT, clear_marks, load_upload, waiting
 
 _AGAIN_SECONDS = 60  # after which one that failed by a fault of ours is tried again
 _SWEEP_EVERY_SECONDS = 3600
@@ -56,6 +56,7 @@ class MeterData:
                     continue
                 if done:
                     (settings.KHATA_SPOOL / str(upload.id)).unlink(missing_ok=True)
+                    clear_marks(upload, settings.KHATA_SPOOL)
         finally:
             connection.close()
 
@@ -65,7 +66,11 @@ def sweep(spool: Path, *, before: float) -> int:
     if not spool.is_dir():
         return 0
     kept = {str(upload.id) for upload in waiting()}
-    old = [path for path in spool.iterdir() if path.name not in kept and path.stat().st_mtime < before]
+    old = [
+        path
+        for path in spool.iterdir()
+        if path.stem not in kept and path.suffix != KEPT and path.stat().st_mtime < before
+    ]
     for path in old:
         path.unlink(missing_ok=True)
     return len(old)

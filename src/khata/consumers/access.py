@@ -5,22 +5,43 @@ the changes whose time has come.
 """
 
 import datetime as dt
+import logging
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db import connection as session
 from django.utils.crypto import constant_time_compare
 
 from khata.audit.operations import record
 from khata.consumers.models import Authenticator, Consumer, MobileChange, MobileWord, ViewGrant
 from khata.consumers.operations import within_limits
-from khata.consumers.rules import CODE_DIGITS, CODE_SECONDS, CODE_TRIES, CODES_PER_MOBILE, GRANTS_PER_DAY
+from khata.consumers.rules import CODE_DIGITS, CODE_SECONDS, CODE_TRIES, CODES_PER_MOBILE, GRANTS_PER_DAY, OFFICE_HOLD
 from khata.notices.rules import sign_in_code
 
 ENDED = ("stopped", "refused", "done")  # words after which a change waits no longer
+_log = logging.getLogger(__name__)
+
+
+class SilentMobileError(ValueError):
+    """Others' connections stand under the new mobile, and nobody signed in with it for half a year: not until somebody
+    has, and has answered what is asked then.
+    """
+
+
+@contextmanager
+def _silent_refused() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as refused:
+        if getattr(refused.__cause__, "sqlstate", "") != "KH027":
+            raise
+        raise SilentMobileError(str(refused)) from refused
+
 
 # -- a view of one connection ------------------------------------------------------------------------------------------
 
@@ -93,9 +114,9 @@ def ask_new_mobile(*, connection_id: int, mobile: str, now: dt.datetime, key: st
 def change_mobile(*, sign_in: uuid.UUID, typed: str, now: dt.datetime, key: str) -> int | None:
     """The change that now waits its 24 hours; None for a wrong or old code, or where one waits already.
 
-    The old mobile is told in the same transaction.
+    The old mobile is told in the same transaction. Raises SilentMobileError.
     """
-    with transaction.atomic(), session.cursor() as cursor:
+    with _silent_refused(), transaction.atomic(), session.cursor() as cursor:
         cursor.execute("select * from khata.try_sign_in(%s)", [sign_in])
         row = cursor.fetchone()
         if row is None:
@@ -126,22 +147,51 @@ def stop_change(*, change: int) -> bool:
     return bool(stopped)
 
 
+def change_waiting(*, sign_in: uuid.UUID) -> str | None:
+    """The last digits of the mobile that is to be put on record for the one that this sign-in has proven, if any."""
+    return _answer("select khata.change_waiting(%s)", sign_in)  # type: ignore[no-any-return]
+
+
+def stop_waiting(*, sign_in: uuid.UUID) -> bool:
+    """ "This was not me", by the code from an SMS alone: whether something was stopped just now."""
+    return bool(_answer("select khata.stop_waiting(%s)", sign_in))
+
+
+def _answer(call: str, *given: str | int | uuid.UUID) -> Any:
+    with session.cursor() as cursor:
+        cursor.execute(call, given)
+        ((answer,),) = cursor.fetchall()
+    return answer
+
+
 # -- another mobile, on paper at an office -----------------------------------------------------------------------------
 
 
 def proposed_mobile(*, connection_id: int) -> MobileChange | None:
-    """What a person of the office proposed for a connection and nobody decided yet."""
-    rows = MobileChange.objects.filter(connection_id=connection_id, staff__isnull=False, mobileword=None)
-    return rows.select_related("staff").order_by("-id").first()
+    """What a person of the office proposed for a connection and is neither stopped, refused nor done."""
+    rows = MobileChange.objects.filter(connection_id=connection_id, staff__isnull=False)
+    return rows.exclude(mobileword__word__in=ENDED).select_related("staff").order_by("-id").first()
+
+
+def holds_until(*, change: int) -> dt.datetime | None:
+    """When a proposal that a second person agreed to goes on record; None while nobody has."""
+    agreed = MobileWord.objects.filter(change_id=change, word="agreed").first()
+    return agreed.made_at + OFFICE_HOLD if agreed else None
+
+
+def goes_beyond(*, connection_id: int) -> bool:
+    """Whether the mobile of a connection has connections outside of the scope's offices too: its app is not theirs."""
+    return bool(_answer("select khata.mobile_goes_beyond(%s)", connection_id))
 
 
 @transaction.atomic
 def propose_mobile(*, connection_id: int, mobile: str, reason: str, staff: int) -> int | None:
-    """For a connection of the own offices; None where there is none, or one waits already.
+    """For a connection of the own offices, by an officer; None where there is none, or one waits already.
 
-    The mobile on record again means: its authenticator was lost, and is to be switched off.
+    The mobile on record again means: its authenticator was lost, and is to be switched off; None where `goes_beyond`.
+    Raises SilentMobileError.
     """
-    with session.cursor() as cursor:
+    with _silent_refused(), session.cursor() as cursor:
         cursor.execute("select khata.propose_mobile(%s, %s, %s, %s)", [connection_id, mobile, reason, staff])
         ((made,),) = cursor.fetchall()
     if made is not None:
@@ -152,7 +202,9 @@ def propose_mobile(*, connection_id: int, mobile: str, reason: str, staff: int) 
 
 @transaction.atomic
 def decide_mobile(*, change: int, agreed: bool, staff: int) -> bool:
-    """Whether it was decided just now. The database refuses the person who proposed (KH026) to agree."""
+    """Whether it was decided just now: by an officer over the connection. The database refuses the person who proposed
+    (KH026) to agree.
+    """
     word = "agreed" if agreed else "refused"
     with session.cursor() as cursor:
         cursor.execute("select khata.decide_mobile(%s, %s, %s)", [change, word, staff])
@@ -169,23 +221,34 @@ _DUE = """
     select m.id from consumers_mobilechange m
     where not exists (select from consumers_mobileword w where w.change_id = m.id and w.word <> 'agreed')
       and (m.holds_until <= %s
-           or exists (select from consumers_mobileword w where w.change_id = m.id and w.word = 'agreed'))
+           or exists (select from consumers_mobileword w
+                      where w.change_id = m.id and w.word = 'agreed' and w.made_at <= %s))
     order by m.id limit 500"""
 
 
 def apply_changes(*, now: dt.datetime) -> int:
-    """Put on record the mobiles whose hold is over, or which a second person agreed to; how many. `now` is real time.
+    """Put on record the mobiles whose hold is over; how many. `now` is real time.
 
     Each in a transaction of its own: a change that is stopped at this moment is either stopped or done, never both.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_DUE, [now])
+        cursor.execute(_DUE, [now, now - OFFICE_HOLD])
         due = [number for (number,) in cursor.fetchall()]
     return sum(_apply(number, now) for number in due)
 
 
-@transaction.atomic
 def _apply(number: int, now: dt.datetime) -> bool:
+    """Whether it is on record now. Not, and the others go on, where it was stopped at this very moment."""
+    try:
+        with transaction.atomic():
+            return _put_on_record(number, now)
+    except IntegrityError:
+        if not MobileWord.objects.filter(change=number, word__in=ENDED).exists():
+            _log.exception("change %s of a mobile could not be put on record; khata work tries it again", number)
+        return False
+
+
+def _put_on_record(number: int, now: dt.datetime) -> bool:
     change = MobileChange.objects.get(id=number)
     _, done = MobileWord.objects.get_or_create(change=change, word="done")
     if not done:
@@ -197,9 +260,15 @@ def _apply(number: int, now: dt.datetime) -> bool:
     if not change.staff_id:
         _bring_along(change)
     elif change.mobile_new == change.mobile_was:  # the person is known by papers, and has lost the app
-        Authenticator.objects.filter(mobile_key=change.mobile_was, ended_at=None).update(ended_at=now)
+        _switch_off(change.mobile_was, now)
     record(actor="command", action="consumers.change-mobile", object=f"consumers:mobilechange:{number}")
     return True
+
+
+def _switch_off(mobile: str, now: dt.datetime) -> None:
+    for lost in Authenticator.objects.filter(mobile_key=mobile, ended_at=None):
+        Authenticator.objects.filter(id=lost.id).update(ended_at=now)
+        _answer("select khata.tell_of_authenticator(%s, %s, 'off', 'command')", lost.id, mobile)
 
 
 def _bring_along(change: MobileChange) -> None:

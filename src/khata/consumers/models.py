@@ -173,7 +173,7 @@ class Authenticator(models.Model):
 class MobileChange(models.Model):
     """Somebody wants another mobile on record. Asked for in a session it waits until `holds_until`, and holds for
     whatever is under the old mobile; proposed at an office (`staff`, on paper) a second person must agree, and it holds
-    for this connection alone.
+    for this connection alone, four hours later.
     """
 
     connection = models.ForeignKey(Connection, models.PROTECT)

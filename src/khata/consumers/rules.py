@@ -125,6 +125,7 @@ _LOOK_ALIKES = str.maketrans({"o": "0", "i": "1", "l": "1", "u": "v"})
 SILENT_DAYS = 180
 TAIL_TRIES = ((5, DAY),)
 GRANTS_PER_DAY = ((10, DAY),)
+OFFICE_HOLD = dt.timedelta(hours=4)  # from two officers' agreement to the record: so long the old mobile may say no
 
 
 def recovery_typed(text: str) -> str:

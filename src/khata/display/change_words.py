@@ -152,8 +152,8 @@ def _numbers(facts: Facts, language: Language) -> dict[str, str]:
         made |= {
             f"days{end}": str(facts.get(f"days{end}")),
             f"units{end}": kwh(_number(facts, f"wh{end}")),
-            f"a_day{end}": scaled(_number(facts, f"wh_a_day{end}") // 10, places=2, least=0),
-            f"average{end}": f"{RUPEE}{rate(_number(facts, f'average{end}_e4') // 100 * 100)}",
+            f"a_day{end}": scaled((_number(facts, f"wh_a_day{end}") + 5) // 10, places=2, least=0),
+            f"average{end}": f"{RUPEE}{rate((_number(facts, f'average{end}_e4') + 50) // 100 * 100)}",
             f"fppas{end}": scaled(_number(facts, f"fppas{end}_e4"), places=2, least=0),
             f"load{end}": kw(_number(facts, f"load{before_unit}_w")),
             f"demand{end}": kw(_number(facts, f"demand{before_unit}_w")),

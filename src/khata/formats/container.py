@@ -16,7 +16,7 @@ from khata.formats.meterdays import MOST_BYTES, Batch, Refused, only_refused
 from khata.formats.text import FormatError, shown
 
 MOST_RATIO = 200
-FREE_OF_RATIO = 16 << 20  # bytes unpacked before the ratio counts
+FREE_OF_RATIO = 4 << 20  # bytes unpacked before the ratio counts
 FIRST_BYTES = 4096
 MOST_REFUSED = 200_000  # rows, where they are more than those that can be read
 

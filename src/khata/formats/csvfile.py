@@ -14,6 +14,7 @@ from khata.formats.text import FormatError, shown
 BOM = b"\xef\xbb\xbf"
 LONGEST_LINE = 1 << 20
 MOST_LINES_OF_A_RECORD = 100
+MOST_BLANK_LINES = 10_000  # in a row; a small gzip file may unpack to millions
 
 _FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\Z|(?=\r?\n\Z))')
 _OPEN_QUOTE = re.compile(r'"[^"]*(?:""[^"]*)*\Z')
@@ -138,7 +139,10 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, str]]:
     """(first line, text) of each record that is not blank; a quoted field may run over several lines."""
     seen = False
     lines = _lines(file)
+    last = 0
     for number, text in lines:
+        if number - last > MOST_BLANK_LINES:
+            raise only_blank(number)
         record, height = text, 1
         while '"' in record and _is_open(record):
             _, more = next(lines, (0, None))
@@ -148,7 +152,7 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, str]]:
                 raise FormatError(wrong, line=number, next_step='Close it, or write a quote inside a field as ""')
             record += more
         if record.strip():
-            seen = True
+            seen, last = True, number
             yield number, record.removesuffix("\n").removesuffix("\r")
     if not seen:
         raise FormatError("the file is empty", line=1, next_step="Check that the export finished")
@@ -168,6 +172,11 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
     while raw := file.readline(LONGEST_LINE):
         number += 1
         yield number, decode_line(raw.removeprefix(BOM) if number == 1 else raw, number)
+
+
+def only_blank(line: int) -> FormatError:
+    wrong = f"{MOST_BLANK_LINES:,} blank lines in a row"
+    return FormatError(wrong, line=line, next_step="Check the export, and send the file without them")
 
 
 def decode_line(raw: bytes, number: int) -> str:

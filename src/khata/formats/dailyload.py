@@ -14,7 +14,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from khata.formats.csvfile import BOM, LONGEST_LINE, check_header, decode_line, split_record
+from khata.formats.csvfile import (
+    BOM,
+    LONGEST_LINE,
+    MOST_BLANK_LINES,
+    check_header,
+    decode_line,
+    only_blank,
+    split_record,
+)
 from khata.formats.meterdays import (
     APPARENT_EXPORT,
     APPARENT_IMPORT,
@@ -76,9 +84,12 @@ def read_daily_load(file: BinaryIO) -> Iterator[Batch]:
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """(number, line with its end); of one that is too long only so much that this is seen."""
-    number = 0
+    number = last = 0
     while raw := file.readline(LONGEST_LINE):
         number += 1
+        last = last if raw.isspace() else number
+        if number - last > MOST_BLANK_LINES:
+            raise only_blank(number)
         more = raw
         while len(more) >= LONGEST_LINE and not more.endswith(b"\n"):
             more = file.readline(LONGEST_LINE)

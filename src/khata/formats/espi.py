@@ -93,7 +93,7 @@ def read_espi(file: BinaryIO, *, meter: str = "") -> Iterator[Batch]:
     """
     reader = _Reader(meter)
     try:
-        for node in trees(file, container="feed", spaces=(ATOM, ESPI)):
+        for node in trees(file, container="feed", spaces=(ATOM, ESPI), awaited="IntervalReading"):
             reader.node(node)
             yield from reader.rows.full()
     except CutOffError as cut:

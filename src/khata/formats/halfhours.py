@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
-from khata.formats.csvfile import BOM, LONGEST_LINE
+from khata.formats.csvfile import BOM, LONGEST_LINE, MOST_BLANK_LINES, only_blank
 from khata.formats.day_rows import BY_DOUBT, IMPOSSIBLE
 from khata.formats.meterdays import UNKNOWN_WH
 from khata.formats.meterdays_cells import HALF_HOURS, NEGATIVE, RowError
@@ -44,14 +44,17 @@ class Line:
 
 def lines_of(file: BinaryIO) -> Iterator[Line]:
     """The lines that are not blank. A NUL, and what is not UTF-8, becomes U+FFFD, which no cell that counts accepts."""
-    number = 0
+    number = last = 0
     while raw := file.readline(LONGEST_LINE):
         number += 1
+        if number - last > MOST_BLANK_LINES:
+            raise only_blank(number)
         if len(raw) >= LONGEST_LINE:
             next_step = "Check that this is the file that the sender made"
             raise FormatError("the line is longer than a mebibyte", line=number, next_step=next_step)
         text = (raw.removeprefix(BOM) if number == 1 else raw).decode(errors="replace").replace("\0", "\ufffd")
         if text.strip():
+            last = number
             yield Line(number, text.removesuffix("\n").removesuffix("\r"), raw.endswith(b"\n"))
 
 

@@ -12,7 +12,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from khata.formats.csvfile import BOM, LONGEST_LINE, check_header, decode_line, split_record
+from khata.formats.csvfile import (
+    BOM,
+    LONGEST_LINE,
+    MOST_BLANK_LINES,
+    check_header,
+    decode_line,
+    only_blank,
+    split_record,
+)
 from khata.formats.meterdays import BATCH_ROWS, BLOCKS, CUT_OFF, UNKNOWN_WH, Columns, MeterDayBatch, Refused, batches
 from khata.formats.meterdays_cells import COUNT, PLAIN, RowError, plain_day, plain_serial, refused
 from khata.formats.meterdays_quick import Layout, quick_rows
@@ -49,6 +57,8 @@ def _header(file: BinaryIO) -> tuple[int, Layout]:
     line = 0
     while raw := file.readline(LONGEST_LINE):
         line += 1
+        if line > MOST_BLANK_LINES:
+            raise only_blank(line)
         text = decode_line(raw.removeprefix(BOM) if line == 1 else raw, line)
         if text.strip():
             try:
@@ -94,6 +104,8 @@ def _pieces(file: BinaryIO, line: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_piece(piece: bytes, layout: Layout, first: int) -> Columns:
+    if piece.isspace() and piece.count(b"\n") > MOST_BLANK_LINES:
+        raise only_blank(first)
     quick, places, strange = quick_rows(piece, layout)
     plain = _plain_rows(piece, strange, layout, first)
     lines = places + first

@@ -13,15 +13,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from khata.formats.meterdays import (
-    BATCH_ROWS,
     BLOCKS,
     LARGEST_BLOCK_WH,
     LONGEST_SERIAL,
-    MOST_BYTES,
     UNKNOWN_WH,
     Columns,
     MeterDayBatch,
@@ -43,6 +40,7 @@ from khata.formats.meterdays_cells import (
     plain_serial,
     refused,
 )
+from khata.formats.parquetsafe import open_parquet, records
 from khata.formats.text import FormatError
 
 _NUMBER_BYTES = b"0123456789.-"
@@ -58,24 +56,27 @@ Faults = dict[int, FormatError]  # the first of each row, by its place in the ba
 
 
 def read_parquet(file: BinaryIO) -> Iterator[MeterDayBatch]:
-    """Batches of at most BATCH_ROWS rows; lines are rows of the file, from 1. FormatError as for any file."""
+    """Batches of at most parquetsafe.ROWS rows; lines are rows of the file, from 1. FormatError as for any file.
+
+    A damaged file fails anywhere and in any way, also long after its schema was read.
+    """
     row = 1
-    for record, energy in _records(file):
-        yield from batches(_columns(record, energy, row))
-        row += len(record)
-
-
-def _records(file: BinaryIO) -> Iterator[tuple[Any, tuple[str, ...]]]:
     try:
-        parquet = pq.ParquetFile(file)
-        energy = _check_schema(parquet.schema_arrow)
-        groups = (parquet.metadata.row_group(i) for i in range(parquet.num_row_groups))
-        if sum(group.total_byte_size for group in groups) > MOST_BYTES:
-            raise FormatError("it is larger than 4 GiB when unpacked", next_step="Send it in parts, a day each")
-        for record in parquet.iter_batches(batch_size=BATCH_ROWS):
-            yield record, energy
-    except (pa.ArrowException, OSError) as error:
+        parquet = open_parquet(file)
+    except FormatError:
+        raise
+    except Exception as error:
         raise FormatError("this is not a whole Parquet file", next_step="Check that it arrived complete") from error
+    try:
+        energy = _check_schema(parquet.schema_arrow)
+        for record in records(file, parquet):
+            yield from batches(_columns(record, energy, row))
+            row += len(record)
+    except FormatError:
+        raise
+    except Exception as error:
+        wrong = f"the file is damaged, or says what no reader can hold ({type(error).__name__})"
+        raise FormatError(wrong, line=row, next_step="Write it anew, and send it again") from error
 
 
 def _check_schema(schema: Any) -> tuple[str, ...]:

@@ -59,6 +59,12 @@ def shown(text: str) -> str:
     return f"“{flat[:SHOWN]}…”" if len(flat) > SHOWN else f"“{flat}”"
 
 
+def plain_name(name: str) -> str:
+    """A file's name from outside as it may be kept and shown: without a folder, controls, or what turns text round."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return "".join(character for character in last if character.isprintable())
+
+
 def digits(text: str) -> str:
     """Devanagari and every other script's decimal digits as ASCII digits; all else stays as it is."""
     if text.isascii():

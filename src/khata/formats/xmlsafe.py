@@ -16,6 +16,7 @@ LONGEST_TEXT = 64 << 10
 MOST_ATTRIBUTES = 32
 MOST_INSTRUCTIONS = 8
 MOST_NODES = 500_000  # of one tree
+MOST_IDLE_NODES = 100_000  # one after the other, without one that is awaited
 LARGEST_TOKEN = 1 << 20  # a tag, a comment
 
 _PIECE = 64 << 10
@@ -59,13 +60,14 @@ class Node:
         return node.text.strip() if node else None
 
 
-def trees(file: BinaryIO, *, container: str, spaces: tuple[str, ...]) -> Iterator[Node]:
-    """The children of the root where it is a `container`, else the root, each as it ends.
+def trees(file: BinaryIO, *, container: str, spaces: tuple[str, ...], awaited: str = "") -> Iterator[Node]:
+    """The children of the root where it is a `container`, else the root, each as it ends. Where `awaited` names an
+    element, a file without it is refused before all of it is read.
 
     Elements of other namespaces than `spaces` have the name "". FormatError where it is not XML or is not safe,
     CutOffError after the last complete tree where the file ends too early.
     """
-    builder = _Builder(container, spaces)
+    builder = _Builder(container, spaces, awaited)
     fed = 0
     while piece := file.read(_PIECE):
         fed += len(piece)
@@ -81,11 +83,11 @@ def trees(file: BinaryIO, *, container: str, spaces: tuple[str, ...]) -> Iterato
 
 
 class _Builder:
-    def __init__(self, container: str, spaces: tuple[str, ...]) -> None:
-        self.container, self.spaces = container, spaces
+    def __init__(self, container: str, spaces: tuple[str, ...], awaited: str) -> None:
+        self.container, self.spaces, self.awaited = container, spaces, awaited
         self.open: list[Node] = []
         self.done: deque[Node] = deque()
-        self.nodes = self.instructions = 0
+        self.nodes = self.instructions = self.idle = 0
         self.begun = False
         self.parser: Any = expat.ParserCreate("utf-8", " ")
         self.parser.StartElementHandler = self._start
@@ -128,6 +130,9 @@ class _Builder:
         if self.nodes > MOST_NODES:
             self.refuse(f"one entry has more than {MOST_NODES} elements")
         space, _, local = name.rpartition(" ")
+        self.idle = 0 if local == self.awaited else self.idle + 1
+        if self.awaited and self.idle > MOST_IDLE_NODES:
+            self.refuse(f"{MOST_IDLE_NODES:,} elements without one {self.awaited}")
         node = Node(local if space in self.spaces else "", attributes, self.parser.CurrentLineNumber)
         if self.open and not (len(self.open) == 1 and self._contains()):
             self.open[-1].children.append(node)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from khata.formats import pgcopy
 from khata.formats.meterdays import Batch, Refused
 from khata.formats.spool import READING, Spool
+from khata.formats.text import plain_name
 from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Bool, Int64
 from khata.metering.models import Delivery, Sender
@@ -54,24 +55,26 @@ def receive(
     batches: Iterable[Batch],
     today: dt.date,
     history: bool = False,
+    own_only: bool = False,
 ) -> Received:
     """Store a delivery in one transaction: whole, or (when `batches` raises) nothing of it.
 
     `sender` is a sender's code (made if new), `form` the reader's name, `name` the file's without its folder, `size`
-    its bytes. `history` lifts the limit for late days. The same bytes again change nothing, unless rows of them were
+    its bytes. `history` lifts the limit for late days; `own_only` takes only meters of the sender's own
+    Feeds. The same bytes again change nothing, unless rows of them were
     quarantined: then they are judged again. Deliveries are read side by side and stored one after the other, so each
     sees what those before it stored.
     """
-    if settled := _settled(sha256):
+    if settled := _settled(sender, sha256, form):
         return Received(settled, before=True)
     meters = MeterBook()
     with Spool() as spool:
         for batch in _read_ahead(batches):
             spool.add(batch)
             meters.add(batch.serials)
-        rows = _Rows(spool, meters, sender=sender, today=today, history=history, rules=read_rules())
+        rows = _Rows(spool, meters, sender=sender, today=today, history=history, own_only=own_only)
         wait_for_turn()
-        if settled := _settled(sha256):
+        if settled := _settled(sender, sha256, form):
             return Received(settled, before=True)
         return Received(_store(rows, spool, sender, today, (sha256, form, name, size)), before=False)
 
@@ -92,9 +95,10 @@ def wait_for_turn() -> None:
         cursor.execute("select pg_advisory_xact_lock(hashtextextended('metering.receive', 0))")
 
 
-def _settled(sha256: str) -> Delivery | None:
-    """The last delivery of these bytes, if there was nothing in it to be judged again."""
-    last = Delivery.objects.select_related("sender").filter(sha256=sha256).order_by("id").last()
+def _settled(sender: str, sha256: str, form: str) -> Delivery | None:
+    """The last delivery of these bytes by this sender, if there was nothing in it to be judged again."""
+    same = Delivery.objects.select_related("sender").filter(sender__code=sender, sha256=sha256, form=form)
+    last = same.order_by("id").last()
     return last if last and not last.quarantined else None
 
 
@@ -102,9 +106,9 @@ class _Rows:
     """All rows of a delivery in columns: whose they are, and the number of the rule that each has failed, or 0."""
 
     def __init__(
-        self, spool: Spool, meters: MeterBook, *, sender: str, today: dt.date, history: bool, rules: Rules
+        self, spool: Spool, meters: MeterBook, *, sender: str, today: dt.date, history: bool, own_only: bool
     ) -> None:
-        self.rules, self.refused = rules, spool.refused
+        self.rules, self.refused = read_rules(), spool.refused
         self.day: Int64 = spool.days().astype(np.int64)
         self.channel: NDArray[np.int8] = spool.column("channel")
         self.lines: Int64 = spool.column("lines")
@@ -112,13 +116,13 @@ class _Rows:
         self.place, self.serial, self.facts = meters.closed()
         self.failed = np.zeros(spool.count, np.int8)
         self.evidence: dict[int, str] = {}
-        self._judge(spool, sender, today, history)
+        self._judge(spool, sender, today, history, own_only)
         self.kept = self._keep(spool)
 
     def fail(self, rule: int, rows: Bool) -> None:
         self.failed[rows & (self.failed == 0)] = rule
 
-    def _judge(self, spool: Spool, sender: str, today: dt.date, history: bool) -> None:
+    def _judge(self, spool: Spool, sender: str, today: dt.date, history: bool, own_only: bool) -> None:
         """What can be said of each row alone."""
         at_hand, first = _number(today), _number(FIRST_DAY)
         if not history:
@@ -132,7 +136,7 @@ class _Rows:
         number = Sender.objects.filter(code=sender).values_list("id", flat=True).first() or 0
         good = np.flatnonzero(self.failed == 0)
         owed = np.zeros(len(self.failed), np.bool_)
-        owed[good] = other_sender_owes(self.facts.meter[self.place[good]], self.day[good], number)
+        owed[good] = other_sender_owes(self.facts.meter[self.place[good]], self.day[good], number, own_only=own_only)
         self.fail(10, owed)
 
     def _keep(self, spool: Spool) -> Kept:
@@ -207,7 +211,7 @@ def _store(rows: _Rows, spool: Spool, sender: str, today: dt.date, file: tuple[s
         sender=sender_coded(sender),
         sha256=sha256,
         form=form,
-        name=name,
+        name=plain_name(name),
         size=size,
         today=today,
         rows=len(rows.failed) + len(rows.refused),

@@ -112,19 +112,21 @@ def _fill(column: Int64, meters: Int64, at: Int64, found: Int64, values: Int64) 
         column[at[hit]] = values[place[hit]]
 
 
-def other_sender_owes(meters: Int64, days: Int64, sender: int) -> Bool:
-    """Which of the meters' days (n,) a sender other than this one owes."""
+def other_sender_owes(meters: Int64, days: Int64, sender: int, *, own_only: bool = False) -> Bool:
+    """Which of the meters' days (n,) a sender other than this one owes; `own_only`: or nobody."""
     query = """
         select meter_id, (from_date - date '1970-01-01')::bigint, coalesce(sender_id, 0) from metering_feed
         where meter_id = any(%s::bigint[]) order by meter_id, from_date, revision"""
-    owes = np.zeros(len(meters), np.bool_)
+    owes = np.full(len(meters), own_only)
     if not Feed.objects.exists():
         return owes
     meter, from_day, who = last_of_day(integers(query, (_array(np.unique(meters)),), 3))
     if len(meter):
         begins = meter * _DAY_SPAN + from_day
         place = np.searchsorted(begins, meters * _DAY_SPAN + days, side="right") - 1
-        owes = (place >= 0) & (meter[place] == meters) & (who[place] != 0) & (who[place] != sender)
+        owes = (place >= 0) & (meter[place] == meters) & (who[place] != 0)
+        others = owes & (who[place] != sender)
+        owes = ~(owes & ~others) if own_only else others
     return owes
 
 

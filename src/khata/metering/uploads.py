@@ -2,17 +2,21 @@
 
 import datetime as dt
 import json
+import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from khata.formats.container import open_delivery
 from khata.formats.text import FormatError
 from khata.metering.intake import receive
 from khata.metering.models import Upload, UploadDone
+
+KEPT = ".kept"
+TRIES = 3  # of one upload, by faults of ours or processes that it killed
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,17 @@ def waiting() -> list[Upload]:
 
 def load_upload(*, upload: Upload, spool: Path, today: dt.date) -> UploadDone | None:
     """Store what lies in the spool, and that it is done: in one transaction, so that a worker that dies leaves both or
-    neither behind. A file that cannot be read is refused. None where another worker has it.
+    neither behind. A file that cannot be read is refused, as is one at which TRIES attempts failed. None where another
+    worker has it.
     """
+    begun: Path | None = None
     try:
         with transaction.atomic():
             if not _turn(upload):
                 return None
+            begun = _begin_attempt(upload, spool)
+            if begun is None:
+                return _give_up(upload, spool)
             with (spool / str(upload.id)).open("rb") as file:
                 opened = open_delivery(file, size=upload.size, form=upload.form, name=upload.name)
                 received = receive(
@@ -118,13 +127,53 @@ def load_upload(*, upload: Upload, spool: Path, today: dt.date) -> UploadDone | 
                     size=upload.size,
                     batches=opened.batches,
                     today=today,
+                    own_only=True,
                 )
             return UploadDone.objects.create(upload=upload, delivery=received.delivery)
     except FormatError as refused:
         refusal = {"what": refused.what, "where": refused.place, "next": refused.next_step}
+    except (OperationalError, InterfaceError):  # the database is away: the file is not to blame
+        if begun:
+            begun.unlink(missing_ok=True)
+        raise
     except FileNotFoundError:
         refusal = {"what": "the file was lost before it could be stored", "where": "spool", "next": "Send it again"}
     return _refuse(upload, refusal)
+
+
+def _begin_attempt(upload: Upload, spool: Path) -> Path | None:
+    """Leave a mark beside the file that outlives this process, whatever the file does to it. None after TRIES."""
+    for number in range(1, TRIES + 1):
+        mark = spool / f"{upload.id}.tried-{number}"
+        try:
+            os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            continue
+        except FileNotFoundError:  # there is no spool, so the file is lost too
+            return mark
+        folder = os.open(spool, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return mark
+    return None
+
+
+def _give_up(upload: Upload, spool: Path) -> UploadDone:
+    """Refused; the file stays under another name, which nobody sweeps away."""
+    path = spool / str(upload.id)
+    if path.exists():
+        path.rename(path.with_suffix(KEPT))
+    what = f"a fault of ours, after {TRIES} attempts; it has the number {upload.id}, and the file is kept for engineers"
+    refusal = {"what": what, "where": upload.name or "body", "next": "Tell the metering office this number"}
+    return UploadDone.objects.create(upload=upload, refusal=refusal)
+
+
+def clear_marks(upload: Upload, spool: Path) -> None:
+    """Of an upload that is done."""
+    for number in range(1, TRIES + 1):
+        (spool / f"{upload.id}.tried-{number}").unlink(missing_ok=True)
 
 
 @transaction.atomic

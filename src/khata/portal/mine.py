@@ -83,10 +83,12 @@ def _own(connection_id: int) -> tuple[Connection | None, int | None, str]:
 def numbers_known(own: Sequence[tuple[int, int]], views: Sequence[tuple[str, int]]) -> list[str]:
     """Numbers that stand on the meters and the newest bills of these connections: who lives there can read them.
 
-    Of views too: whoever was let in has seen a bill. Each is asked for in the scope that it would be opened with.
+    Of the own ones alone; of views only where nothing is own: anybody can give a view of the own house, with its
+    numbers, to another's mobile. Each is asked for in the scope that it would be opened with.
     """
     scopes = [(one, Scope(whose, None, None)) for one, whose in own[:_ASKED_ABOUT]]
-    scopes += [(one, Scope(None, None, None, one)) for _, one in views[:_ASKED_ABOUT]]
+    if not own:
+        scopes = [(one, Scope(None, None, None, one)) for _, one in views[:_ASKED_ABOUT]]
     found: list[str] = []
     for one, scope in scopes:
         with scoped(scope), transaction.atomic():

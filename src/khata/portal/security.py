@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from khata.consumers.access import ask_new_mobile, change_mobile, open_change, stop_change
+from khata.consumers.access import SilentMobileError, ask_new_mobile, change_mobile, open_change, stop_change
 from khata.consumers.rules import mobile_key
 from khata.consumers.strong import (
     app_link,
@@ -24,6 +24,7 @@ from khata.consumers.strong import (
 from khata.display.upi import qr_svg
 from khata.formats.text import digits
 from khata.portal.mine import connection_of
+from khata.portal.session import is_fresh
 
 _OFFERED = "authenticator"  # in the session: the nonce of a secret that was shown and not confirmed yet
 _NEW_MOBILE = "new-mobile"  # in the session: the code that was asked for, and the last digits of where it went
@@ -31,7 +32,7 @@ _NEW_MOBILE = "new-mobile"  # in the session: the code that was asked for, and t
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def security(request: HttpRequest) -> HttpResponse:
-    """Switch the authenticator on, with one code as proof, or off again."""
+    """Switch the authenticator on, soon after a sign-in and with one code as proof, or off again."""
     asked: Any = request
     mine = connection_of(request)
     running = own_authenticator()
@@ -43,6 +44,8 @@ def security(request: HttpRequest) -> HttpResponse:
                 return redirect("portal:security")
             page["error"] = _wrong()
         return render(request, "portal/security.html", page)
+    if not is_fresh(request.session):
+        return render(request, "portal/security.html", {**page, "again": True})
     nonce = request.session.get(_OFFERED) or new_nonce()
     if request.method == "POST":
         who = asked.who.consumer.mobile
@@ -102,7 +105,11 @@ def _typed_mobile(request: HttpRequest, page: dict[str, object], connection: int
 def _typed_code(request: HttpRequest, page: dict[str, object]) -> HttpResponse:
     held: Any = page["asked"]
     typed = "".join(one for one in digits(request.POST.get("code", "")[:40]) if one.isdecimal())
-    made = change_mobile(sign_in=uuid.UUID(held["id"]), typed=typed, now=_now(), key=settings.SECRET_KEY)
+    try:
+        made = change_mobile(sign_in=uuid.UUID(held["id"]), typed=typed, now=_now(), key=settings.SECRET_KEY)
+    except SilentMobileError:
+        page["error"] = _("Other connections stand under this number. Sign in with it once, then ask again.")
+        return render(request, "portal/mobile.html", page)
     if made is None:
         page["error"] = _("This code is wrong or too old. Look at the newest SMS, or ask for a new code.")
         return render(request, "portal/mobile.html", page)

@@ -1,5 +1,6 @@
 """What a consumer's session holds: the connections of a proven mobile, which of them is being looked at."""
 
+import time
 import uuid
 from dataclasses import asdict, dataclass, replace
 
@@ -8,6 +9,8 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.utils.crypto import salted_hmac
 
 KEY = "consumer"
+FRESH_SECONDS = 15 * 60  # so long after a sign-in what makes an account harder to get back may be done
+_SINCE = "signed-in-at"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,13 @@ def start(session: SessionBase, signed: Signed) -> None:
     """Begins a consumer's session, with a new id, in place of whatever session there was."""
     session.flush()
     session[KEY] = asdict(signed)
+    session[_SINCE] = time.time()
+
+
+def is_fresh(session: SessionBase) -> bool:
+    """Whether this sign-in was proven just now: an open session may be in a hand that only found the phone."""
+    since: float = session.get(_SINCE, 0)
+    return 0 <= time.time() - since <= FRESH_SECONDS
 
 
 def read(session: SessionBase) -> Signed | None:

@@ -7,10 +7,12 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from khata.consumers.access import change_waiting, stop_waiting
 from khata.consumers.operations import Opened, ask_code, check_code
 from khata.consumers.rules import mobile_key
 from khata.consumers.strong import asked_further, note_signed_in, prove, tail_fits
@@ -116,18 +118,26 @@ def _half(request: HttpRequest, step: str) -> dict[str, Any] | None:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def second(request: HttpRequest) -> HttpResponse:
-    """The code of the authenticator app, or a recovery code. Wrong, used and too often: one and the same answer."""
+    """The code of the authenticator app, or a recovery code. Wrong, used and too often: one and the same answer.
+
+    Whoever switched the app on may be a thief: a change of mobile that waits is stopped here, by the SMS code alone.
+    """
     half = _half(request, "second")
     further = asked_further(sign_in=uuid.UUID(half["id"]), now=_now()) if half else None
     if half is None or further is None:
         return redirect("portal:sign-in")
-    page = {"error": ""}
-    if request.method == "POST":
+    page: dict[str, object] = {"error": "", "stopped": False}
+    # Not where the mobile may be another person's by now: that one is asked a question first, after this step.
+    sign_in = uuid.UUID(half["id"]) if "known" not in half["steps"] else None
+    if sign_in and request.method == "POST" and request.POST.get("do") == "stop":
+        page["stopped"] = stop_waiting(sign_in=sign_in)
+    elif request.method == "POST":
         typed = digits(request.POST.get("code", "")[:40]).strip()
         running = further.authenticator
         if running is None or prove(authenticator=running, typed=typed, now=_now(), key=settings.SECRET_KEY):
             return _next_step(request, {**half, "steps": half["steps"][1:]})
         page["error"] = _("This code is not right, or was used already. Wait for the next one in your app.")
+    page["change_to"] = change_waiting(sign_in=sign_in) if sign_in else None
     return render(request, "portal/second.html", page)
 
 
@@ -149,8 +159,9 @@ def known(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def leave(request: HttpRequest) -> HttpResponse:
+    back = _safe(request, request.POST.get("next", ""))
     request.session.flush()
-    return redirect("portal:sign-in")
+    return HttpResponseRedirect(reverse("portal:sign-in", query={"next": back} if back else None))
 
 
 def _now() -> dt.datetime:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import F, Sum
 
-from khata.consumers.models import Connection, OldNumber
+from khata.consumers.models import Connection, OldNumber, Terms
 from khata.discoms.models import Discom, Staff
 from khata.discoms.operations import hire
 from khata.discoms.queries import division_named, office_named
@@ -95,6 +95,8 @@ def visitors(*, discom: Discom, today: dt.date) -> tuple[Visitor, ...]:
         discom=discom, consumer__language="hi", oldnumber__isnull=False, installation__meter__smart=True
     )
     rows = rows.exclude(consumer__mobile_key="").select_related("consumer").order_by("id")
+    prepaid = Terms.objects.filter(mode="prepaid").values("connection_id")
+    rows = rows.exclude(id__in=prepaid)
     homes = list(rows.annotate(old=F("oldnumber__number"), meter=F("installation__meter"))[:_LOOKED_AT])
     read = _well_read(today)
     homes.sort(key=lambda home: home.meter not in read)  # those with every day to show come first

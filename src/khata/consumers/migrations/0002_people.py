@@ -79,20 +79,43 @@ language sql stable security definer set search_path = public, pg_temp as $$
     select a.id, a.nonce, a.last_step, cardinality(a.recovery), a.made_at from consumers_authenticator a
     where a.mobile_key = khata.own_mobile() and a.ended_at is null
 $$;
+-- Whoever holds the mobile reads by SMS that its second code was switched on or off, and the audit trail has it.
+create function khata.tell_of_authenticator(authenticator uuid, mobile text, switched text, actor text) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    insert into notices_message (subject, template, language, mobile, "values", cause)
+    select c.id, 'authenticator-' || switched, p.language, p.mobile_key, array[right(c.account_number, 4)],
+        'consumers:authenticator:' || tell_of_authenticator.authenticator
+    from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
+    where p.mobile_key = tell_of_authenticator.mobile and c.live order by c.id limit 1;
+    insert into audit_record (actor, action, object, reason, details)
+    values (tell_of_authenticator.actor, 'consumers.authenticator-' || switched,
+        'consumers:authenticator:' || tell_of_authenticator.authenticator, '', '{}');
+end $$;
 create function khata.switch_on_authenticator(new_id uuid, new_nonce text, hashes text[], step bigint) returns boolean
-language sql security definer set search_path = public, pg_temp as $$
-    with made as (
-        insert into consumers_authenticator (id, mobile_key, nonce, recovery, last_step)
-        select new_id, khata.own_mobile(), new_nonce, hashes, step where khata.own_mobile() is not null
-        on conflict do nothing returning 1)
-    select exists (select from made)
-$$;
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    insert into consumers_authenticator (id, mobile_key, nonce, recovery, last_step)
+    select new_id, khata.own_mobile(), new_nonce, hashes, step where khata.own_mobile() is not null
+    on conflict do nothing;
+    if not found then
+        return false;
+    end if;
+    perform khata.tell_of_authenticator(new_id, khata.own_mobile(), 'on', 'consumer');
+    return true;
+end $$;
 create function khata.switch_off_authenticator() returns boolean
-language sql security definer set search_path = public, pg_temp as $$
-    with ended as (update consumers_authenticator a set ended_at = now()
-                   where a.mobile_key = khata.own_mobile() and a.ended_at is null returning 1)
-    select exists (select from ended)
-$$;
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare ended uuid;
+begin
+    update consumers_authenticator a set ended_at = now()
+    where a.mobile_key = khata.own_mobile() and a.ended_at is null returning a.id into ended;
+    if ended is null then
+        return false;
+    end if;
+    perform khata.tell_of_authenticator(ended, khata.own_mobile(), 'off', 'consumer');
+    return true;
+end $$;
 
 -- -- another mobile ----------------------------------------------------------------------------------------------------
 
@@ -103,6 +126,18 @@ returns void language sql security definer set search_path = public, pg_temp as 
     select $1, $2, $3, $4, $5, case when $6 then 1000 else 0 end, false, $6, c.id
     from consumers_connection c where c.id = $7 and c.live and c.consumer_id = khata.scope('consumer')
 $$;
+-- A mobile that others' connections stand under and nobody signed in with for half a year may be somebody else's by now.
+-- Were an own connection brought under it, its meter's number would answer the question asked at such a sign-in.
+create function khata.refuse_silent(new_mobile text) returns void
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+    if exists (select from consumers_lastsignin l where l.mobile_key = new_mobile and l.at < now() - interval '180 days')
+       and exists (select from consumers_consumer p join consumers_connection c on c.consumer_id = p.id and c.live
+                   where p.mobile_key = new_mobile) then
+        raise exception using errcode = 'KH027',
+            message = 'other connections stand under the new mobile, and nobody signed in with it for 180 days';
+    end if;
+end $$;
 -- The old mobile is told at once, in the same transaction. One change at a time waits.
 create function khata.change_mobile(sign_in uuid) returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -115,6 +150,7 @@ begin
     if new is null or was is null or new = was then
         return null;
     end if;
+    perform khata.refuse_silent(new);
     perform pg_advisory_xact_lock(hashtextextended('consumers:mobile:' || was, 0));
     if exists (select from khata.open_changes() o where o.mobile_was = was) then
         return null;
@@ -151,18 +187,65 @@ begin
     end if;
     return found;
 end $$;
+-- The same by the code from an SMS alone: an authenticator may be the thief's, and stopping harms nobody.
+create function khata.change_waiting(sign_in uuid) returns text
+language sql stable security definer set search_path = public, pg_temp as $$
+    select right(o.mobile_new, 4) from khata.open_changes() o
+    where o.mobile_was = khata.proven_mobile(sign_in) order by o.id desc limit 1
+$$;
+create function khata.stop_waiting(sign_in uuid) returns boolean
+language sql security definer set search_path = public, pg_temp as $$
+    with stopped as (
+        insert into consumers_mobileword (change_id, word)
+        select o.id, 'stopped' from khata.open_changes() o where o.mobile_was = khata.proven_mobile(sign_in)
+        on conflict do nothing returning change_id),
+    noted as (
+        insert into audit_record (actor, action, object, reason, details)
+        select 'consumer', 'consumers.stop-mobile', 'consumers:mobilechange:' || s.change_id, '', '{}' from stopped s)
+    select exists (select from stopped)
+$$;
+-- Whether this person is an officer whose offices take in a division. Not for the web: the functions below ask it.
+create function khata.officer_over(person bigint, division int) returns boolean
+language sql stable security definer set search_path = public, pg_temp as $$
+    select exists (
+        select from (
+            select distinct on (t.office_id) t.office_id, t.ended from discoms_post t
+            where t.staff_id = person and t.role = 'officer'
+              and t.from_date <= (now() at time zone 'Asia/Kolkata')::date
+            order by t.office_id, t.from_date desc, t.revision desc) held
+        join discoms_office o on o.id = held.office_id
+        join discoms_staff s on s.id = person and s.active
+        where not held.ended and division between o.id and o.last)
+$$;
+-- Whether the mobile of a connection has live connections at offices that the scope does not take in.
+create function khata.mobile_goes_beyond(connection bigint) returns boolean
+language plpgsql stable security definer set search_path = public, pg_temp as $$
+begin
+    perform khata.demand_office('asking where else a mobile is registered');
+    return khata.asked_by_web() and exists (
+        select from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
+        join consumers_consumer q on q.mobile_key = p.mobile_key
+        join consumers_connection o on o.consumer_id = q.id and o.live
+        where c.id = mobile_goes_beyond.connection and p.mobile_key <> ''
+          and c.division_id between khata.scope('office_from') and khata.scope('office_to')
+          and o.division_id not between khata.scope('office_from') and khata.scope('office_to'));
+end $$;
 -- On paper at an office: one person proposes, another agrees. A run then does it. The same mobile again: its authenticator
 -- was lost, and is switched off.
 create function khata.propose_mobile(connection bigint, new_mobile text, why text, maker bigint) returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
-declare was text; made bigint;
+declare was text; of_division int; made bigint;
 begin
     perform khata.demand_office('proposing a mobile');
-    select p.mobile_key into was from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
+    select p.mobile_key, c.division_id into was, of_division from consumers_connection c join consumers_consumer p on p.id = c.consumer_id
     where c.id = propose_mobile.connection and c.live
       and (not khata.asked_by_web() or c.division_id between khata.scope('office_from') and khata.scope('office_to'));
-    if was is null then
+    if was is null or not khata.officer_over(maker, of_division)
+       or (was = new_mobile and khata.mobile_goes_beyond(propose_mobile.connection)) then
         return null;
+    end if;
+    if new_mobile <> was then
+        perform khata.refuse_silent(new_mobile);
     end if;
     perform pg_advisory_xact_lock(hashtextextended('consumers:mobile-of:' || propose_mobile.connection, 0));
     if exists (select from khata.open_changes() o
@@ -179,15 +262,19 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare asked record;
 begin
     perform khata.demand_office('deciding about a mobile');
-    select m.* into asked from khata.open_changes() m join consumers_connection c on c.id = m.connection_id and c.live
+    select m.*, c.division_id into asked from khata.open_changes() m join consumers_connection c on c.id = m.connection_id and c.live
     where m.id = decide_mobile.change and m.staff_id is not null
       and (not khata.asked_by_web() or c.division_id between khata.scope('office_from') and khata.scope('office_to'));
-    if asked.id is null or said not in ('agreed', 'refused') then
+    if asked.id is null or said not in ('agreed', 'refused') or not khata.officer_over(checker, asked.division_id) then
         return false;
     end if;
     if said = 'agreed' and asked.staff_id = checker then
         raise exception using errcode = 'KH026',
             message = format('change %s is to be agreed to by a second person, not by the one who proposed it', asked.id);
+    end if;
+    if said = 'agreed' and (not khata.officer_over(asked.staff_id, asked.division_id)
+       or (asked.mobile_was = asked.mobile_new and khata.mobile_goes_beyond(asked.connection_id))) then
+        return false;
     end if;
     insert into consumers_mobileword (change_id, word, staff_id) values (asked.id, said, checker) on conflict do nothing;
     return found;
@@ -255,16 +342,18 @@ begin
 end $$;
 
 revoke execute on function khata.own_mobile, khata.proven_mobile, khata.open_changes, khata.tell_old_mobile,
-    khata.standing_views from public;
+    khata.standing_views, khata.officer_over, khata.refuse_silent from public;
 revoke execute on function khata.asked_further, khata.note_signed_in, khata.use_step, khata.use_recovery,
     khata.own_authenticator, khata.switch_on_authenticator, khata.switch_off_authenticator, khata.note_new_mobile,
     khata.change_mobile, khata.stop_mobile, khata.views_of_mobile, khata.views_shown, khata.give_view, khata.end_view,
-    khata.propose_mobile, khata.decide_mobile from public;
+    khata.propose_mobile, khata.decide_mobile, khata.change_waiting, khata.stop_waiting, khata.mobile_goes_beyond,
+    khata.tell_of_authenticator from public;
 grant execute on function khata.asked_further, khata.note_signed_in, khata.use_step, khata.use_recovery,
     khata.own_authenticator, khata.switch_on_authenticator, khata.switch_off_authenticator, khata.note_new_mobile,
     khata.change_mobile, khata.stop_mobile, khata.views_of_mobile, khata.views_shown, khata.give_view, khata.end_view,
-    khata.propose_mobile, khata.decide_mobile to khata_app;
-grant execute on function khata.views_of_mobile to khata_run;
+    khata.propose_mobile, khata.decide_mobile, khata.change_waiting, khata.stop_waiting, khata.mobile_goes_beyond
+    to khata_app;
+grant execute on function khata.views_of_mobile, khata.tell_of_authenticator to khata_run;
 """
 
 

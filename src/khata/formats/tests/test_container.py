@@ -111,12 +111,12 @@ def test_a_packed_file_cut_anywhere_keeps_what_was_whole_and_says_so_once(kept: 
     _, values, refused = read(packed)
     assert values == [1000 * n + 500 for n in range(max(whole.count(b"\n") - 1, 0))]
     assert [each.rule for each in refused] == ["VAL-08"]
-    assert refused[0].line == len(values) + 2
+    assert refused[0].line == whole.count(b"\n") + 1
 
 
 def test_a_gzip_bomb_is_refused_before_it_is_unpacked() -> None:
-    bomb = gzip.compress(b"meter,day,kwh\n" + b"\n" * (64 << 20), 9)
-    assert len(bomb) < 100_000
+    bomb = gzip.compress(b"meter,day,kwh\n" + b"KE1,2024-06-01,0\n" * (4 << 20), 9)
+    assert len(bomb) < 300_000
     file = io.BytesIO(bomb)
     with pytest.raises(FormatError, match="a gzip bomb: it unpacks to more than 200 times"):
         list(open_delivery(file, size=len(bomb), form=None, name="days").batches)
@@ -139,3 +139,23 @@ def test_a_file_that_is_mostly_something_else_is_refused(monkeypatch: pytest.Mon
     assert len(read(DAYS + b"x\n" * 11)[2]) == 11
     with pytest.raises(FormatError, match=r"11 rows cannot be read, and only 1 can; the last: 1 fields"):
         read(b"meter,day,kwh\nM,2024-05-31,1\n" + b"x\n" * 11)
+
+
+@pytest.mark.parametrize(
+    ("head", "form"),
+    [
+        (b"", "block csv"),
+        (b"meter,day,kwh\n", "block csv"),
+        (b"meter,day,register_kwh\n", "daily load"),
+        (b"100,NEM12,200401010101,MDP,RT\n", "nem12"),
+    ],
+)
+def test_blank_lines_without_end_are_refused(head: bytes, form: str) -> None:
+    with pytest.raises(FormatError, match="10,000 blank lines"):
+        list(open_delivery(io.BytesIO(head + b"\n" * 30_000), size=None, form=form, name="days").batches)
+
+
+def test_xml_without_end_and_without_a_reading_is_refused() -> None:
+    feed = b'<feed xmlns="http://www.w3.org/2005/Atom">' + b"<a/>" * 100_001
+    with pytest.raises(FormatError, match="100,000 elements without one IntervalReading"):
+        list(open_delivery(io.BytesIO(feed), size=None, form="espi", name="feed").batches)

@@ -1,5 +1,6 @@
 """Meter days of a Parquet file: the same columns in many types, and every bad row refused by itself."""
 
+import contextlib
 import datetime as dt
 import io
 from decimal import Decimal
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from khata.formats import meterdays_parquet
+from khata.formats import parquetsafe
 from khata.formats.meterdays import BLOCKS, UNKNOWN_WH, MeterDayBatch
 from khata.formats.meterdays_parquet import read_parquet
+from khata.formats.parquetpages import chunks, pages
 from khata.formats.text import FormatError
 
 MAY31 = np.datetime64("2024-05-31")
@@ -136,7 +138,7 @@ def test_a_file_that_is_no_parquet_or_too_large_is_refused(monkeypatch: pytest.M
         list(read_parquet(io.BytesIO(b"meter,day,kwh\n")))
     with pytest.raises(FormatError, match="column meter: its type is int64"):
         parquet(meter=pa.array([1, 1]), day=DAY, kwh=pa.array([1, 1]))
-    monkeypatch.setattr(meterdays_parquet, "MOST_BYTES", 100)
+    monkeypatch.setattr(parquetsafe, "MOST_BYTES", 10)
     with pytest.raises(FormatError, match="larger than 4 GiB when unpacked"):
         parquet(meter=METER, day=DAY, kwh=pa.array([1, 1]))
 
@@ -159,3 +161,100 @@ def test_what_else_a_head_end_knows_of_a_day_is_read() -> None:
     assert batch.volts_dv is not None and batch.current_ma is not None and batch.hertz_mhz is not None
     assert batch.volts_dv[0, :3].tolist() == [2300, -1, 0] and (batch.volts_dv[1] == -1).all()
     assert batch.current_ma[:, 0].tolist() == [2000, -1] and batch.hertz_mhz[0, 0] == 49988
+
+
+# -- files that were made to do harm -----------------------------------------------------------------------------------
+
+
+def written(rows: int = 5000, **columns: Any) -> bytes:
+    named = {"meter": pa.array(["KE1"] * rows), "day": pa.array(["2024-05-31"] * rows)}
+    file = io.BytesIO()
+    pq.write_table(pa.table(named | columns), file, compression="zstd")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("columns", "column", "what"),
+    [
+        # One long value of a dictionary, said by every row: 1.5 kB that would be 1 GB.
+        ({"meter": pa.array(["A" * 200_000] * 5000)}, "", "1 values in 200,004 bytes"),
+        ({"kwh": pa.array(["1" * 5000] * 5000)}, "kwh", "5,000 bytes in a value"),
+        ({"meter": pa.array(["A" * 2000, *["B"] * 4999])}, "meter", "2,000 bytes in a value"),
+        ({"blocks": pa.array([[0] * 400] * 5000, pa.list_(pa.int8()))}, "", "2,000,000 values in 5,000 rows"),
+        ({"blocks": pa.array([[0] * 2000, *[[]] * 4999], pa.list_(pa.int8()))}, "blocks", "2,000 values in a row"),
+        ({"v": pa.array([[0.0] * 2000, *[[]] * 4999])}, "v", "2,000 values in a row"),
+        ({"kwh": pa.array([Decimal(1)] * 5000, pa.decimal256(40, 3))}, "", ""),
+    ],
+)
+def test_a_small_file_that_says_gigabytes_is_refused_and_a_plain_one_is_not(
+    columns: dict[str, Any], column: str, what: str
+) -> None:
+    energy = {} if {"kwh", "blocks"} & set(columns) else {"kwh": pa.array([1] * 5000)}
+    file = io.BytesIO(written(**columns, **energy))
+    if not what:
+        assert sum(len(batch) for batch in read_parquet(file)) == 5000
+        return
+    with pytest.raises(FormatError, match=what) as refused:
+        list(read_parquet(file))
+    assert (refused.value.column or "") == column and refused.value.next_step
+
+
+def test_rows_and_pages_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(kwh=pa.array([1] * 5000))
+    lists = written(blocks=pa.array([[0] * 48] * 5000, pa.list_(pa.int8())))
+    for limit, what, sent in (
+        ("MOST_ROWS", "more than 2 rows", file),
+        ("MOST_PAGES", "more than 2 pages", file),
+        ("MOST_BYTES", "larger than 4 GiB", file),
+        ("MOST_ROWS_WITH_LISTS", "a row group has 5,000 rows", lists),
+    ):
+        with monkeypatch.context() as smaller, pytest.raises(FormatError, match=what):
+            smaller.setattr(parquetsafe, limit, 2)
+            list(read_parquet(io.BytesIO(sent)))
+
+
+def test_a_page_may_not_have_more_values_than_its_column_says() -> None:
+    """A page of two thousand million values is a few bytes, and the reader of Parquet would make room for them."""
+    file = io.BytesIO()
+    columns = {"meter": METER, "day": DAY, "blocks": pa.array(HALF_HOURS, pa.list_(pa.int32()))}
+    pq.write_table(pa.table(columns), file, use_dictionary=False, compression="none", write_statistics=False)
+    chunk = list(chunks(io.BytesIO(file.getvalue())))[2]
+    assert (chunk.rows, chunk.values) == (2, 96)
+    (page,) = pages(io.BytesIO(file.getvalue()), chunk)
+    assert page.values == 96
+    more = chunk.start + file.getvalue()[chunk.start : chunk.start + 60].index(b"\x15\xc0\x01") + 1  # 96, zigzag
+    lying = bytearray(file.getvalue())
+    lying[more : more + 2] = b"\xc2\x01"
+    with pytest.raises(FormatError, match="a page says 97 values"):
+        list(read_parquet(io.BytesIO(bytes(lying))))
+
+
+def test_text_that_is_no_utf8_refuses_the_file_with_what_to_do() -> None:
+    file = io.BytesIO()
+    columns = {"meter": pa.array(["SMARTX"] * 3), "day": pa.array(["2024-06-01"] * 3), "kwh": pa.array(["1.5"] * 3)}
+    pq.write_table(pa.table(columns), file, compression="none", use_dictionary=False, write_statistics=False)
+    for cell in (b"SMARTX", b"2024-06-01"):
+        damaged = file.getvalue().replace(cell, cell[:2] + b"\xff" + cell[3:])
+        with pytest.raises(FormatError, match="the file is damaged") as refused:
+            list(read_parquet(io.BytesIO(damaged)))
+        assert refused.value.next_step
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
+@settings(deadline=None, max_examples=150)
+def test_any_damage_is_a_format_error_or_nothing(damage: list[tuple[int, int]], plain: bool) -> None:
+    file = bytearray(DAMAGED[plain])
+    for place, byte in damage:
+        file[place % len(file)] = byte
+    with contextlib.suppress(FormatError):
+        list(read_parquet(io.BytesIO(bytes(file))))
+
+
+def _small(*, plain: bool) -> bytes:
+    file = io.BytesIO()
+    columns = {"meter": METER, "day": DAY, "blocks": pa.array(HALF_HOURS, pa.list_(pa.int32())), "off": METER}
+    pq.write_table(pa.table(columns), file, use_dictionary=not plain)
+    return file.getvalue()
+
+
+DAMAGED = (_small(plain=False), _small(plain=True))
