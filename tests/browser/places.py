@@ -265,6 +265,7 @@ def _guard(kanpur: Kanpur, page: Page) -> None:
 
 
 def _go_half_way(kanpur: Kanpur, page: Page) -> None:
+    kanpur.deliver()  # that the app was switched on is told, and must not be taken for the code
     before = len(kanpur.telephone())
     kanpur.ask_code(page, plain_home(1))
     page.fill("input[name=code]", kanpur.wait_for_sms(plain_home(1), since=before).sign_in_code)
