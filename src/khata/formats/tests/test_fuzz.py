@@ -134,7 +134,7 @@ def test_atheris_finds_nothing_but_what_was_planted(planted: bool, tmp_path: Pat
     if planted:
         (corpus / "planted").write_bytes(b"\x00" + PLANTED)
     runs = [] if SECONDS and not planted else ["-atheris_runs=600"]
-    limits = [*runs, f"-artifact_prefix={tmp_path}/", "-rss_limit_mb=900", "-seed=5", "-timeout=20"]
+    limits = [*runs, f"-artifact_prefix={tmp_path}/", "-rss_limit_mb=1500", "-seed=5", "-timeout=20"]
     done = subprocess.run(
         [
             sys.executable,
