@@ -81,8 +81,8 @@ EXPECTED: dict[str, Row | tuple[str, ...]] = {
         31_724,
         31_724,
         noted="VAL-14 63: 63 meters; VAL-16 10: BR19 7, BR20 3; "
-        "VAL-17 111: BR02 1, BR04 1, BR07 24, BR15 10, BR19 22, BR20 3, BR23 5, BR24 4, BR31 31, BR34 1, MH02 2, "
-        "MH07 2, MH24 5; VAL-18 2: BR42 2",
+        "VAL-17 112: BR02 1, BR04 1, BR07 24, BR15 10, BR19 22, BR20 3, BR23 5, BR24 4, BR31 31, BR34 1, BR52 1, "
+        "MH02 2, MH07 2, MH24 5; VAL-18 2: BR42 2",
     ),
     HALVES: Row(21, 21, noted="VAL-21 1: HBR24 1"),  # the real case: 50.000 Hz at 280-308 V
     # the two homes with thousands of zero half-hours
