@@ -227,7 +227,7 @@ def test_a_browser_is_a_consumer_s_or_the_staff_s_never_both(scene: Scene) -> No
     staff_key = held_by(client).session_key
     client.post("/sign-in/", {"mobile": BINA})
     client.post("/sign-in/code/", {"code": scene.code_of(client)})
-    assert set(held_by(client).keys()) == {portal_session.KEY}
+    assert set(held_by(client).keys()) == {portal_session.KEY, "signed-in-at"}
     assert not new_session().exists(str(staff_key))
     assert (client.get("/").status_code, client.get("/staff/").status_code) == (200, 404)
 

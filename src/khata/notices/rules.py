@@ -353,6 +353,7 @@ _MUST: dict[Matter, tuple[VariableKind, ...]] = {
     "sign-in": ("code",),
     "number": ("old",),
     "access": ("tail", "mobile"),
+    "safety": ("tail",),
 }
 
 
