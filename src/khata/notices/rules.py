@@ -16,7 +16,7 @@ from khata.formats.text import digits, iso_date, shown
 from khata.kernel.yaml_text import Node, parse
 
 VariableKind: TypeAlias = Literal["tail", "money", "date", "code", "receipt", "old", "account", "mobile"]
-Matter: TypeAlias = Literal["money", "sign-in", "number", "access"]
+Matter: TypeAlias = Literal["money", "sign-in", "number", "access", "safety"]
 
 REGISTRY = Path(__file__).with_name("templates.yaml")
 LANGUAGES = ("hi", "en")
