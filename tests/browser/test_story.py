@@ -132,7 +132,7 @@ def a_consumer_reads_the_bill(story: Story) -> Page:
     page.click(".tabs a[href='/bills/']")
     page.locator("tbody a").first.click()
     bill = Bill.objects.filter(connection=home).latest("cycle")
-    expect(page.locator(".big-number")).to_have_text(rupees(bill.payable_paise))
+    expect(page.locator(".big-number")).to_have_text(rupees(bill.payable_paise + bill.arrears_paise))
     expect(page.locator("main")).to_contain_text(spaced(home.account_number))
     expect(page.locator("main")).to_contain_text(story.cast.old_number)
     paper = story.pdf(page, "a[href$='/pdf/']")

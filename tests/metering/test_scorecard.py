@@ -127,8 +127,9 @@ def test_what_cannot_be_asked_is_said_with_the_next_step(
 
 
 def test_estimate_and_usual_tell_what_they_did(built: Town, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [Said("M-2", str(FIRST - dt.timedelta(days=n)), [100] * 48) for n in range(1, 29) if n != 3]
-    deliver(*rows, today=TODAY, sender="mdc")
+    rows = [Said("M-2", str(FIRST - dt.timedelta(days=n)), [100] * 48) for n in range(1, 29) if n not in (3, 4)]
+    partly = Said("M-2", str(FIRST - dt.timedelta(days=4)), [100] * 40 + [None] * 8, total=4_800)
+    deliver(*rows, partly, today=TODAY, sender="mdc")
     assert main(["vee", "estimate", "--until", "2024-06-02"]) == 0
     out = capsys.readouterr().out
     assert "EST-02" in out and "EST-03" in out and "over limit" in out
