@@ -311,7 +311,7 @@ def test_no_stranger_reads_the_accounts_themselves(scene: Scene) -> None:
             assert cursor.fetchone() == (0,)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.text("0123456789", min_size=1, max_size=8))
 def test_pages_make_the_list_and_a_number_stands_on_the_page_it_leads_to(made: Scene, size: int, typed: str) -> None:
     whole = listed_numbers(division=made.gumti, today=MOVED)

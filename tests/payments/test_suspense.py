@@ -89,7 +89,7 @@ def test_an_old_number_pays_to_its_last_second_and_then_into_suspense(bazaar: Ba
     }
     asha = bazaar.town.connections["Asha"]
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(st.integers(-3600 * 10**6, 3600 * 10**6), st.booleans())
     @example(-1, True)
     @example(0, True)

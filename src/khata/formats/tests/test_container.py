@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from khata.formats import container
@@ -100,7 +100,6 @@ def test_what_is_packed_twice_or_damaged_is_refused() -> None:
 
 
 @given(st.integers(12, len(gzip.compress(DAYS, mtime=0)) - 1))
-@settings(deadline=None)
 def test_a_packed_file_cut_anywhere_keeps_what_was_whole_and_says_so_once(kept: int) -> None:
     packed = gzip.compress(DAYS, mtime=0)[:kept]
     whole = zlib.decompressobj(wbits=31).decompress(packed)

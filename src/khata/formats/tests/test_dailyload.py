@@ -4,7 +4,7 @@ import datetime as dt
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from khata.formats.dailyload import read_daily_load
@@ -88,7 +88,6 @@ def test_a_wrong_header_refuses_the_file(text: str, what: str) -> None:
 
 
 @given(st.binary(max_size=80))
-@settings(deadline=None)
 def test_no_bytes_stop_the_file_and_a_cut_changes_no_value(content: bytes) -> None:
     lines = 0
     told: list[Refused] = []

@@ -87,7 +87,7 @@ def test_a_meter_number_must_be_one(serial: str) -> None:
 TWO = (TOP + day(["0,25"] * 96) + day(["0,5"] * 96, "01/06/2024")).encode()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(len(TOP), len(TWO)))
 def test_a_cut_anywhere_loses_only_the_row_it_falls_into(cut: int) -> None:
     ends = [len(TOP) + len(day(["0,25"] * 96)), len(TWO)]
@@ -105,7 +105,7 @@ def test_a_last_number_without_quotes_may_have_lost_figures() -> None:
     assert len(batch) == 0 and "in the middle of a row" in batch.refused[0].reason
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.integers(0, len(TWO)), st.integers(0, 200))
 def test_garbage_is_refused_and_never_another_error(garbage: bytes, at: int, instead: int) -> None:
     for data in (garbage, TOP.encode() + garbage, TWO[:at] + garbage + TWO[at + instead :]):

@@ -188,7 +188,7 @@ def test_another_header_is_refused_whole(text: str) -> None:
 TWO = (HEADER + "".join(whole_day()) + "".join(row(q, "0,2", day=11) for q in range(96))).encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(len(HEADER), len(TWO) - 3))
 def test_a_cut_anywhere_loses_only_the_day_it_falls_into(cut: int) -> None:
     first = len(HEADER) + sum(map(len, whole_day()))
@@ -199,7 +199,7 @@ def test_a_cut_anywhere_loses_only_the_day_it_falls_into(cut: int) -> None:
     assert refused == (set() if cut in (len(HEADER), first - 1, first) else {"VAL-08"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200), st.integers(0, len(TWO)), st.integers(0, 200))
 def test_garbage_is_refused_and_never_another_error(garbage: bytes, at: int, instead: int) -> None:
     for data in (garbage, HEADER.encode() + garbage, TWO[:at] + garbage + TWO[at + instead :]):

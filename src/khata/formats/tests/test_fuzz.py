@@ -31,7 +31,7 @@ def test_every_form_of_the_table_has_a_good_file_which_is_read() -> None:
 
 
 @pytest.mark.parametrize("form", NAMES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.binary(max_size=300))
 def test_any_bytes(form: str, content: bytes) -> None:
     read(form, content)
@@ -68,7 +68,7 @@ def changed(content: bytes, changes: list[Change]) -> bytes:
 
 
 @pytest.mark.parametrize("form", NAMES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(CHANGES)
 def test_good_files_with_mistakes(form: str, changes: list[Change]) -> None:
     read(form, changed(SEEDS[form], changes))

@@ -98,7 +98,7 @@ def _spoil(entries: list[dict[str, Any]], chance: random.Random, kind: int) -> N
         entries[-1]["registerValues"][0]["value"] = chance.choice([1, entries[-1]["registerValues"][0]["value"]])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(documents())
 @example(b'[{"meterSerial":"K","profile":"blockLoad","entries":[]}]')
 def test_it_reads_what_the_plain_way_reads(raw: bytes) -> None:
@@ -108,7 +108,7 @@ def test_it_reads_what_the_plain_way_reads(raw: bytes) -> None:
 ALIKE = json.dumps([meter(*(entry(30 * n, value(KWH, n)) for n in (1, 2, 48)), serial=f"KE{n}") for n in range(4)])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(CHANGES)
 def test_a_file_with_mistakes_is_read_likewise(changes: list[Change]) -> None:
     both(changed(ALIKE.encode(), changes))

@@ -187,7 +187,6 @@ ROWS = [f"KE{n},2024-05-31,{n}.{n % 1000}" for n in (1, 20, 345, 67_890)]
 
 
 @given(st.integers(0, len("\n".join(ROWS)) + 1))
-@settings(deadline=None)
 def test_a_cut_anywhere_changes_no_value(kept: int) -> None:
     whole = "\n".join(ROWS) + "\n"
     rows, refused = read(f"meter,day,kwh\n{whole[:kept]}".encode())
@@ -245,7 +244,7 @@ OTHERS = {
 
 
 @given(st.data(), st.sampled_from(["kwh", "blocks", "means", "others"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_mixture_is_read_as_the_plain_reader_reads_it(data: st.DataObject, shape: str) -> None:
     names = {
         "kwh": ["meter", "day", "kwh"],
@@ -267,7 +266,6 @@ def test_any_mixture_is_read_as_the_plain_reader_reads_it(data: st.DataObject, s
 
 
 @given(st.binary(max_size=60))
-@settings(deadline=None)
 def test_no_bytes_stop_the_file(content: bytes) -> None:
     content = b"meter,day,kwh\n" + content
     rows, refused = read(content)

@@ -69,7 +69,6 @@ def test_kwh_may_be_text_decimal_or_an_honest_double(kwh: Any) -> None:
 
 
 @given(st.integers(0, 10**9))
-@settings(deadline=None)
 def test_a_double_of_three_decimals_is_exact(energy_wh: int) -> None:
     kwh = pa.array([float(Decimal(energy_wh).scaleb(-3))])
     assert parquet(meter=METER[:1], day=DAY[:1], kwh=kwh).total_wh.tolist() == [energy_wh]
@@ -187,7 +186,7 @@ def lists(*rows: list[int]) -> Any:
     [
         # One long value of a dictionary, said by every row: 1.5 kB that would be 1 GB.
         (lambda: {"meter": said_by_all("A" * 200_000)}, "", "1 values in 200,004 bytes"),
-        (lambda: {"kwh": said_by_all("1" * 5000)}, "kwh", "5,000 bytes in a value"),
+        (lambda: {"kwh": pa.array(["1" * 5000] * 5000)}, "kwh", "5,000 bytes in a value"),
         (lambda: {"meter": pa.array(["A" * 2000, *["B"] * 4999])}, "meter", "2,000 bytes in a value"),
         (lambda: {"blocks": lists(*[[0] * 400] * 5000)}, "", "2,000,000 values in 5,000 rows"),
         (lambda: {"blocks": lists([0] * 2000, *[[]] * 4999)}, "blocks", "2,000 values in a row"),
@@ -251,7 +250,7 @@ def test_text_that_is_no_utf8_refuses_the_file_with_what_to_do() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_damage_is_a_format_error_or_nothing(damage: list[tuple[int, int]], plain: bool) -> None:
     file = bytearray(DAMAGED[plain])
     for place, byte in damage:

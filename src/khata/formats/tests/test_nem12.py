@@ -412,7 +412,7 @@ def days(draw: st.DrawFn) -> tuple[str, list[int], list[int]]:
     return text, meant, origins
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(days())
 def test_what_is_written_is_read(written: tuple[str, list[int], list[int]]) -> None:
     text, meant, origins = written
@@ -453,7 +453,7 @@ def test_a_cut_anywhere_loses_only_what_stands_behind_it() -> None:
         assert refused and {r.rule for r in refused} == {"VAL-08"}, cut
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300), st.integers(0, len(TWO_DAYS)), st.integers(0, 40))
 @example(b"\xff\x00\r,\n", 80, 3)
 @example(b"\n300,\n", 60, 0)

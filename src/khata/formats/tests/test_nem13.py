@@ -176,7 +176,7 @@ def test_a_cut_anywhere_loses_only_what_stands_behind_it() -> None:
         assert {r.rule for r in refusals(batches)} == {"VAL-08"}, cut
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), st.integers(0, len(TWO)), st.integers(0, 40))
 def test_garbage_is_refused_and_never_another_error(garbage: bytes, at: int, instead: int) -> None:
     for data in (HEADER.encode() + garbage, TWO[:at] + garbage + TWO[at + instead :]):

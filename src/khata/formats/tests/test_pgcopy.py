@@ -67,7 +67,7 @@ STAND_INS: dict[str, Any] = {"bool": 0, "date": NAT, "timestamptz": NAT, "text":
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_scalars_come_back_with_their_nulls(data: st.DataObject) -> None:
     count = data.draw(st.integers(0, 6))
     kinds: list[Any] = data.draw(st.lists(st.sampled_from(sorted(SCALARS)), min_size=1, max_size=4))
@@ -89,7 +89,7 @@ def test_scalars_come_back_with_their_nulls(data: st.DataObject) -> None:
 
 
 @given(st.data(), st.sampled_from(["int4[]", "int8[]"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_number_arrays_come_back_with_lengths_and_nulls(data: st.DataObject, kind: Any) -> None:
     count, k = data.draw(st.integers(1, 5)), data.draw(st.integers(0, 4))
     bits = 32 if kind == "int4[]" else 64
@@ -227,7 +227,6 @@ def test_bytes_that_are_not_what_was_asked_are_refused(data: bytes, fields: list
 
 
 @given(st.binary(max_size=60), st.integers(0, len(GOOD)))
-@settings(deadline=None)
 def test_broken_bytes_never_crash(noise: bytes, at: int) -> None:
     for data in (GOOD[:at] + noise, GOOD[:at] + noise + GOOD[at + len(noise) :]):
         for fields in (

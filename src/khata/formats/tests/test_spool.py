@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from khata.formats.meterdays import ACTUAL, IMPORT, Batch, MeterDayBatch, ReadingBatch, Refused, only_refused
@@ -55,7 +55,6 @@ BATCHES = st.lists(
 
 
 @given(batches=BATCHES, at=st.lists(st.integers(0, 10**6), max_size=8))
-@settings(deadline=None)
 def test_every_row_comes_back_as_its_batch_said_it(batches: list[Batch], at: list[int]) -> None:
     with Spool() as spool:
         for batch in batches:
@@ -73,7 +72,6 @@ def test_every_row_comes_back_as_its_batch_said_it(batches: list[Batch], at: lis
 
 
 @given(seed=st.integers(0, 10**6), half_hour=st.integers(0, 47), by=st.sampled_from([-1, 1, 1000]))
-@settings(deadline=None)
 def test_the_print_tells_half_hours_apart_and_nothing_else(seed: int, half_hour: int, by: int) -> None:
     batch = made(seed, 3, {"blocks", "origins"}, reading=False)
     assert isinstance(batch, MeterDayBatch)

@@ -43,14 +43,14 @@ def agree(answer: dict[str, int | str], expected: dict[str, int | str]) -> bool:
     return "refused" in answer if "refused" in expected else answer == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cases())
 def test_a_bill_alone(case: Case) -> None:
     answer, expected = price_all([case])[0], oracle.bill(case)
     assert agree(answer, expected), (answer, expected)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(cases(), min_size=2, max_size=60), st.randoms())
 def test_a_crowd_is_priced_as_each_alone_and_in_any_order(crowd: list[Case], random: object) -> None:
     together = price_all(crowd)

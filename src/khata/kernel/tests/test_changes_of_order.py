@@ -103,7 +103,7 @@ def test_days_before_the_first_order_are_refused() -> None:
     assert price((), segments_of([early]), metered=False).refusal.tolist() == [NO_ORDER]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     energy_wh=st.integers(0, 10**12),
     length=st.integers(2, 400),

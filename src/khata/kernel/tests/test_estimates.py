@@ -75,7 +75,7 @@ def histories(draw: st.DrawFn) -> History:
     return replace(history, total=total, blocks=blocks, register=register, off=off)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(histories())
 def test_sums_are_exact_and_what_is_known_stays(history: History) -> None:
     filled = fill(history, LIMITS)
@@ -98,7 +98,7 @@ def test_sums_are_exact_and_what_is_known_stays(history: History) -> None:
             assert (np.diff(registers) >= 0).all() and registers[-1] <= history.register[end]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories())
 def test_guesses_keep_to_the_limits(history: History) -> None:
     limits = Limits(between=70, in_a_row=3, a_year=5, least_known=4)

@@ -92,7 +92,7 @@ def bills(draw: st.DrawFn) -> Basis:
     return found if found is not None else draw(bills())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(bills(), bills())
 def test_the_parts_add_up_and_the_way_back_is_the_opposite(before: Basis, now: Basis) -> None:
     (there,), (back,) = compare([(before, now)]), compare([(now, before)])
@@ -100,13 +100,13 @@ def test_the_parts_add_up_and_the_way_back_is_the_opposite(before: Basis, now: B
     assert dict(back.paise) == {name: -paise for name, paise in there.paise.items()}
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.tuples(bills(), bills()), min_size=2, max_size=5))
 def test_a_pair_in_a_crowd_is_as_alone(pairs: list[tuple[Basis, Basis]]) -> None:
     assert compare(pairs) == [compare([pair])[0] for pair in pairs]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(bills())
 def test_a_bill_and_itself_differ_by_nothing(same: Basis) -> None:
     assert why(same, same) == {}

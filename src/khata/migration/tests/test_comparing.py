@@ -257,7 +257,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(ROWS, st.integers(-3, 100), st.integers(-7, 150)), min_size=1, max_size=8), st.randoms())
 def test_who_stands_beside_changes_nothing(drawn: list[tuple[dict[str, object], int, int]], random: object) -> None:
     rows = []
