@@ -1,6 +1,7 @@
 """Every word of the pages stands in Hindi: nothing missing, fuzzy or left over, and nothing broken by it."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,7 @@ def _of_call(node: ast.AST) -> Iterator[tuple[str | None, str]]:
         yield context, words[0]
 
 
+@functools.cache
 def used() -> dict[tuple[str | None, str], str]:
     found = {}
     for path in sorted(CODE.rglob("templates/**/*")):
@@ -78,6 +80,7 @@ def used() -> dict[tuple[str | None, str], str]:
 CORRECTED = {"September", "November", "December", "Monday", "Thursday"}
 
 
+@functools.cache
 def hindi() -> dict[tuple[str | None, str], tuple[str, bool]]:
     """(context, message, of a plural the singular) → (Hindi, all forms of a plural; whether it is fuzzy)."""
     found = {}
