@@ -15,6 +15,10 @@ os.environ["KHATA_DURABLE"] = "0"
 for name in ("KHATA_DATABASE_URL", "KHATA_ROLE", "KHATA_TODAY", "KHATA_NOW"):
     os.environ.pop(name, None)
 django.setup()
+from django.conf import settings  # noqa: E402  # Django is set up
+
+# To hash a password takes long on purpose, and hundreds are made here. Where a browser signs in it is done in earnest.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
 from khata.site.build import compile_words  # noqa: E402  # these need Django's settings
 from tests.database import VAR, Database, fresh_database  # noqa: E402

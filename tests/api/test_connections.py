@@ -227,3 +227,32 @@ def test_the_description_is_there_for_everybody(scene: Scene) -> None:
     assert all(operation["security"] for path in found["paths"].values() for operation in path.values())
     for path in ("", "docs", "redoc", "swagger"):
         assert browser().get(f"/api/v1/{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("header", "detail", "next_step"),
+    [
+        ("hi-IN,hi;q=0.9,en;q=0.8", "इस पते पर कुछ नहीं है", "उसमें लिखा नंबर जाँचें"),
+        ("en-IN,en;q=0.9,hi;q=0.5", "there is nothing at this address", "Check the number in it"),
+        ("fr", "there is nothing at this address", "Check the number in it"),
+        ("", "there is nothing at this address", "Check the number in it"),
+    ],
+)
+def test_an_error_is_told_in_the_language_that_the_header_asks_for(
+    scene: Scene, header: str, detail: str, next_step: str
+) -> None:
+    client = browser()
+    client.cookies.update(scene.consumer("Ashalata").cookies)
+    client.cookies.pop("khata_language", None)
+    answer = client.get(f"/api/v1/connections/{NOWHERE}/forecast", headers={"accept-language": header})
+    told = json.loads(answer.content)
+    assert (told["detail"], told["next"], told["type"]) == (detail, next_step, "urn:khata:problem:not-there")
+    assert "Accept-Language" in answer.headers["Vary"]
+
+
+def test_a_value_that_does_not_fit_is_told_in_hindi_too(scene: Scene) -> None:
+    client, number = scene.consumer("Ashalata"), scene.town.accounts["Ashalata"]
+    answer = client.get(f"/api/v1/connections/{number}/days/yesterday", headers={"accept-language": "hi"})
+    told = json.loads(answer.content)
+    assert (answer.status_code, told["title"]) == (422, "मान ठीक नहीं")
+    assert told["detail"] == "यह 2024-05-31 जैसी तारीख़ नहीं है"

@@ -20,6 +20,7 @@ from django.db import connection
 from django.test import override_settings
 
 from khata.api import meter_data, spool
+from khata.api.spool import lay_down
 from khata.commands import work_uploads
 from khata.commands.work_uploads import MeterData, sweep
 from khata.metering import uploads
@@ -31,6 +32,7 @@ from khata.metering.senders import (
     close_sender,
     credential_hash,
     feed,
+    limit_waiting,
     renew_credential,
 )
 from khata.metering.uploads import load_upload, waiting
@@ -454,6 +456,56 @@ def test_one_body_of_a_sender_at_a_time_and_none_for_ever(place: Place, monkeypa
     assert answers == [503, 202]
     assert len(set(place.in_spool()) - before) == 1 and not meter_data.SENDING
     place.work()
+
+
+@pytest.mark.parametrize(("uploads", "spare"), [(2, 1), (9, -1)])
+def test_a_sender_fills_no_more_than_its_share_of_the_spool(place: Place, uploads: int, spare: int) -> None:
+    bodies = [csv(f"2024-06-{20 + number}") for number in range(3)]
+    limit_waiting(code="MDC2", uploads=uploads, total_bytes=3 * len(bodies[0]) + spare, actor="test")
+    first = place.send(bodies[0], sender="MDC2")
+    place.send(bodies[1], sender="MDC2", Idempotency_Key=f"w-{uploads}")
+    status, told, headers = place.ask("POST", "block-csv", bodies[2], sender="MDC2")
+    assert (status, told["type"], told["where"]) == (429, "urn:khata:problem:waiting", "spool")
+    assert int(headers["Retry-After"]) >= 60 and "uploads/ID" in told["next"] and told["detail"].startswith("2 ")
+    assert len(place.in_spool()) == 2
+    # What is there already by its key is answered, and others have their own share.
+    assert place.send(bodies[1], sender="MDC2", Idempotency_Key=f"w-{uploads}")["status"] == 200
+    other = place.send(csv("2024-06-29"))
+    place.work()
+    assert place.seen(first, sender="MDC2")["state"] == place.seen(other)["state"] == "loaded"
+    assert place.send(bodies[2], sender="MDC2")["status"] == 202
+    place.work()
+
+
+def test_of_two_that_come_at_once_one_takes_the_last_place(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finds room before its body; the count when it is noted is what holds."""
+    limit_waiting(code="MDC2", uploads=1, total_bytes=1 << 30, actor="test")
+    monkeypatch.setattr(meter_data, "_may_wait", lambda *_: None)  # as for both that looked before either was noted
+    address, found = "/api/v1/meter-data/block-csv", []
+    bearer = {"authorization": f"Bearer {place.credentials['MDC2']}"}
+    before = set(place.in_spool())
+    with web(place.database):
+        for day in ("2024-06-27", "2024-06-28"):
+            found.append(browser().post(address, csv(day), content_type="text/csv", headers=bearer).status_code)
+    assert found == [202, 429]
+    assert len(set(place.in_spool()) - before) == 1
+    place.work()
+
+
+@pytest.mark.parametrize("length", [1000, None])
+def test_a_body_that_trickles_or_stands_still_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int | None
+) -> None:
+    monkeypatch.setattr(spool, "SECONDS", 0.3)
+    there, here = socket.socketpair()
+    began = time.monotonic()
+    with there, here, here.makefile("rb") as body:
+        there.sendall(b"it begins")
+        with pytest.raises(spool.TooSlowError):
+            lay_down(body, spool=tmp_path, most=MOST, length=length, sha256=None)
+        assert time.monotonic() - began < 5
+        there.shutdown(socket.SHUT_RDWR)  # as the answer does: the thread that still reads ends
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_lost_is_told_and_what_nobody_waits_for_is_swept(place: Place) -> None:

@@ -83,6 +83,19 @@ def die_at(function: str, event: str, times: str) -> None:
     threading.setprofile(watch)  # parts are worked on threads
 
 
+def killed(step: Callable[[], object], fault: str) -> bool:
+    """A process that takes the step and kills itself at FUNCTION:EVENT:TIMES; whether it died."""
+    connection.close()
+    process = os.fork()
+    if process == 0:
+        try:
+            die_at(*fault.split(":"))
+            step()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(process, 0)[1])
+
+
 def mark_done_first() -> None:
     """The first bug that a resumable run must not have: what was marked and not yet worked when it died is lost."""
     from khata.billing import operations  # noqa: PLC0415  # lazy: Django must be set up first

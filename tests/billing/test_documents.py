@@ -23,6 +23,7 @@ from khata.discoms.scope import NOBODY, Scope, scoped
 from khata.display.bill_text import LineView
 from khata.display.labels import LANGUAGES, Language
 from khata.display.paper import CompanyPaper
+from khata.display.sources import clause_words
 from khata.payments.operations import NewReceipts, take
 from tests.billing.orders import order_file
 from tests.cast import (
@@ -166,7 +167,7 @@ def test_what_people_look_for_is_found_by_search(scene: Town, paper: BillPaper) 
     payable = bill.payable_paise + bill.arrears_paise
     wanted = [f"{account[:2]} {account[2:6]} {account[6:]}", "1234567", "13 सितंबर 2024", bill.number, "Asha"]
     wanted += [f"₹{payable // 100_000},{payable // 100 % 1000:03d}.{payable % 100:02d}", "₹500.00", "20 जून 2024"]
-    wanted += ["12 Gumti No. 5", "******3210", "SMART-1", "1,248", "1,518", "270", "1912", "LMV-1 urban", "2 kW"]
+    wanted += ["12 Gumti No. 5", "******3210", "SMART-1", "1,248", "1,518", "270", "1912", "LMV-1", "2 kW"]
     assert [each for each in wanted if each not in text] == []
     assert "9876543210" not in text
 
@@ -191,7 +192,7 @@ def test_each_line_stands_with_its_rate_amount_and_clause(paper: BillPaper) -> N
     text = text_of(bill_pdf(replace(paper, language="en")))
     assert "Fixed charge" in text and "1.5 kW × 110.00" in text and "165.00" in text
     for line in paper.view.lines:
-        assert line.clause in text
+        assert clause_words(line.clause, "en", brief=True) in text
     assert sum(line.amount_paise or 0 for line in paper.view.lines) == paper.view.bill_paise
 
 
@@ -265,7 +266,8 @@ def worst(paper: BillPaper) -> BillPaper:
         LineView("rebate", -20_00, 10_000, "₹", 20_000, "%", "reading-2"),
     ]
     lines = tuple(replace(line, part=part) for part in days for line in [*paper.view.lines, *steps, *more])
-    meter = replace(paper.view.readings[0], previous_wh=123_456_780, present_wh=123_987_650)
+    guess = {"previous_estimated": True, "present_estimated": True}
+    meter = replace(paper.view.readings[0], previous_wh=123_456_780, present_wh=123_987_650, **guess)
     view = replace(
         paper.view,
         name=f"{HARD} {MARKUP}",
@@ -286,7 +288,7 @@ def test_the_worst_bill_is_one_page_with_a_code_that_can_be_read(paper: BillPape
     assert pages(pdf) == 1
     assert len(code_on(pdf)) == 1
     text = text_of(pdf)
-    assert "1912" in text and "23 July 2022" in text and "KS5083912-SMART" in text
+    assert "1912" in text and "2022-23" in text and "KS5083912-SMART" in text
 
 
 def test_a_bill_that_just_counts_as_ordinary_still_fits(paper: BillPaper) -> None:

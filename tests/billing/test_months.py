@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from khata.billing.models import Bill, Unissued
+from khata.billing.models import Bill, Unissued, used_in
 from khata.billing.operations import BillingError, OldBills, keep_old_bills
 from khata.billing.queries import MonthUsed, bars_of, months_used
 from khata.discoms.models import Discom
@@ -401,3 +401,17 @@ def test_one_bill_for_two_months_stands_at_the_last_of_them(database: Database) 
         MonthUsed(day("2024-05-01"), 200_000, 2, old=False),
     ]
     assert usual_wh(months) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("cycle", "days", "months"),
+    [
+        ("2024-06-01", 31, ("2024-05-01", "2024-05-01")),
+        ("2024-06-01", 12, ("2024-05-01", "2024-05-01")),
+        ("2024-06-01", 44, ("2024-05-01", "2024-05-01")),
+        ("2024-06-01", 61, ("2024-04-01", "2024-05-01")),
+        ("2024-02-01", 62, ("2023-12-01", "2024-01-01")),
+    ],
+)
+def test_a_bill_is_named_by_the_months_of_use_that_it_bills(cycle: str, days: int, months: tuple[str, str]) -> None:
+    assert used_in(cycle=day(cycle), days=days) == (day(months[0]), day(months[1]))

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -33,7 +32,7 @@ from khata.discoms.queries import discom_named
 from khata.discoms.scope import Scope, scoped
 from khata.ledger.queries import first_offence
 from khata.notices.models import Message
-from tests.billing.drill import die_at
+from tests.billing.drill import killed
 from tests.billing.test_run import khata
 from tests.cast import (
     ASHA,
@@ -488,19 +487,6 @@ FAULTS = (
 )
 
 
-def killed(fault: str) -> bool:
-    """A process that makes the released bills and kills itself; whether it died."""
-    connection.close()
-    process = os.fork()
-    if process == 0:
-        try:
-            die_at(*fault.split(":"))
-            make()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(process, 0)[1])
-
-
 def test_a_kill_at_any_step_between_decision_and_bill_changes_nothing(database: Database) -> None:
     other = smart("Ekta", may(29_000, demand_w=18_000), terms=SHOP)
     with fresh_database() as undisturbed:
@@ -512,7 +498,7 @@ def test_a_kill_at_any_step_between_decision_and_bill_changes_nothing(database: 
     built = with_devi((DEAR, other))
     for name in ("Devi", "Ekta"):
         release(database, built, officer(f"for-{name}"), name)
-    assert [fault for fault in FAULTS if not killed(fault)] == []
+    assert [fault for fault in FAULTS if not killed(make, fault)] == []
     make()
     assert digest(discom=KESCO, cycle=day("2024-06-01")) == expected
     assert (Bill.objects.count(), Message.objects.count(), counts["issued"]) == (2, 2, 2)

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.conf import global_settings
+from django.test import override_settings
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.kanpur import TODAY, WITHOUT, Kanpur, build_kanpur, chromium
@@ -28,13 +30,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def kanpur(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kanpur]:
     outbox = tmp_path_factory.mktemp("telephone") / "messages.jsonl"
-    with pytest.MonkeyPatch.context() as environment:
+    in_earnest = global_settings.PASSWORD_HASHERS
+    with override_settings(PASSWORD_HASHERS=in_earnest), pytest.MonkeyPatch.context() as environment:
         environment.setenv("KHATA_TODAY", str(TODAY))
         name, made = filled_once("kanpur", build_kanpur)
-    with pytest.MonkeyPatch.context() as environment, fresh_database(copy_of=name) as database:
-        environment.setenv("KHATA_TODAY", str(TODAY))
         environment.setenv("KHATA_COMPANY", made.discom.code)
-        with served(database, today=str(TODAY), outbox=outbox) as site:
+        with fresh_database(copy_of=name) as database, served(database, today=str(TODAY), outbox=outbox) as site:
             yield Kanpur(made, site=site, outbox=outbox, browser=browser)
 
 

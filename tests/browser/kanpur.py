@@ -185,7 +185,7 @@ class Kanpur:
     def deliver(self) -> None:
         """What a worker of Khata does all day: codes asked for and messages queued go out."""
         now = dt.datetime.now(dt.UTC)
-        queue_codes(now=now)
+        queue_codes(now=now, key=settings.SECRET_KEY)
         send_queued(backend=File(self.outbox), key=settings.SECRET_KEY.encode(), now=now, limit=100)
 
     def telephone(self) -> list[Sms]:

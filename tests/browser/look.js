@@ -77,7 +77,18 @@
         .slice(0, 2).map((each) => `${name(each)} leaves ${name(box).slice(0, 40)}`);
     });
 
+  // Columns that a table hides beyond its edge: with what is folded up unfolded, as people look at it.
+  const hidden = () => {
+    const folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((each) => { each.open = true; });
+    const found = [...document.querySelectorAll(".scroll")]
+      .filter((each) => each.scrollWidth > each.clientWidth + 1)
+      .map((each) => `${each.scrollWidth - each.clientWidth} px of the table ${each.getAttribute("aria-label")}`);
+    folded.forEach((each) => { each.open = false; });
+    return found;
+  };
+
   const buttons = () => all("button, .button, .tabs, .work, input[type=submit]").map(name);
 
-  return { sideways, small, low, unreachable, cut, spilt, buttons };
+  return { sideways, small, low, unreachable, cut, spilt, hidden, buttons };
 })()

@@ -50,6 +50,7 @@ def test_a_day_is_shown_with_its_half_hours(file: Path, capsys: pytest.CaptureFi
         "rule": None,
         "delivery": 1,
         "blocks_wh": [100] * 48,
+        "edits": [],
     }
     assert main(["meterdays", "show", "M-1", "2024-05-01"]) == 0
     hindi = capsys.readouterr().out

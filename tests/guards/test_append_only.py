@@ -1,6 +1,7 @@
 """What is issued, posted or accepted is changed by nobody: each offence is attempted, as each role, for real."""
 
 import datetime as dt
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,10 +30,15 @@ CHANGES_IN_PLACE = {
     # a code and a recovery code are good once; the functions of the sign-in alone write here
     "consumers_authenticator": {"app": "", "run": "update(ended_at), update(mobile_key)"},
     "consumers_lastsignin": {"app": "", "run": ""},
-    "consumers_signin": {"app": "", "run": "delete, insert, update(queued)"},
+    "consumers_signin": {"app": "", "run": "delete, insert, update(proof), update(queued)"},
     "discoms_limit": {"app": "insert, update", "run": "delete, insert, update"},
     # what is usual of a meter, made anew each night
     "metering_usual": {"app": "", "run": "delete, insert, update"},
+    # the scorecard as officers see it, counted anew each night
+    "metering_owedday": {"app": "", "run": "delete, insert, update"},
+    "metering_openrow": {"app": "", "run": "delete, insert, update"},
+    "metering_notedday": {"app": "", "run": "delete, insert, update"},
+    "metering_scoremade": {"app": "", "run": "delete, insert, update"},
     "django_session": {"app": "delete, insert, update", "run": "delete, insert"},
     # what the rules make of a hand-over, anew whenever one of its rows is corrected
     "migration_finding": {"app": "", "run": "delete, insert, update"},
@@ -61,7 +67,7 @@ NEVER_DELETED = {
 PUT_RIGHT_BY_RUNS = {
     "consumers_connection": "address, connected_on, division_id, live, wave",
     "consumers_consumer": "language, mobile, mobile_key, name, name_key",
-    "metering_sender": "active, name, token_hash",
+    "metering_sender": "active, most_waiting, most_waiting_bytes, name, token_hash",
 }
 # What pages write; each table has a policy of its own for it.
 WRITTEN_BY_THE_WEB = {
@@ -120,15 +126,20 @@ def offences(table: str) -> dict[str, str]:
 
 def sqlstate(database: Database, role: str, statement: str, *params: object) -> str | None:
     """How the database refuses; nothing if it does not (the transaction is given up in any case)."""
-    session = database.connect(role)
+    session = session_of(database, role)
     try:
         session.execute(statement, params)
     except psycopg.Error as refused:
         return refused.sqlstate
     finally:
         session.rollback()
-        session.close()
     return None
+
+
+@functools.cache
+def session_of(database: Database, role: str) -> psycopg.Connection:
+    """One for thousands of offences; it ends with the database."""
+    return database.connect(role)
 
 
 @pytest.mark.usefixtures("billed")
@@ -390,6 +401,10 @@ OF_A_WAVE = {
     "delivery_id, evidence) select 888888, '2024-01-01', 0, 0, '', id, '{}' from metering_delivery limit 1",
     ("metering_finding", "delivery_id"): "insert into metering_finding (meter_id, day, channel, revision, rule, "
     "delivery_id, evidence) select id, '2024-01-01', 0, 0, '', 888888, '{}' from metering_meter limit 1",
+    ("metering_edit", "meter_id"): "insert into metering_edit (meter_id, day, channel, revision, reason, delivery_id, "
+    "staff_id) select 888888, '2024-01-01', 0, 1, 'as the check meter', 1, 1",
+    ("metering_edit", "delivery_id"): "insert into metering_edit (meter_id, day, channel, revision, reason, "
+    "delivery_id, staff_id) select id, '2024-01-01', 0, 1, 'as the check meter', 888888, 1 from metering_meter limit 1",
     ("metering_upload", "sender_id"): "insert into metering_upload (id, sender_id, received_at, form, name, sha256, "
     "size, key) values (gen_random_uuid(), 888888, now(), '', '', '', 0, '')",
     ("metering_usual", "meter_id"): "insert into metering_usual (meter_id, made_on, days, total_wh, peak_wh, "

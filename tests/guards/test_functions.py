@@ -60,26 +60,30 @@ ON_ONES_OWN = {
     *("switch_on_authenticator", "switch_off_authenticator"),
     *("note_new_mobile", "change_mobile", "stop_mobile", "give_view", "end_view"),
 }
+# What meter data companies owe of an office's meters, what of theirs is in quarantine (tests/staff/test_meter_data.py).
+OF_THE_OFFICE = {"score_made", "owed_days", "open_counts", "open_rows", "noted_counts", "noted_rows"}
 # Who sends meter data is known by the hash of a credential (tests/api/test_sending.py).
-BY_A_CREDENTIAL = {"sender_with", "note_upload", "upload_seen"}
+BY_A_CREDENTIAL = {"sender_with", "note_upload", "upload_seen", "uploads_waiting"}
 # … and these ask for a proof instead: a mobile by a code sent to it, a receipt and a message by the short code in it.
-FOR_A_PROOF = {"connections_of_mobile", "message_sent", "receipt_check", "views_of_mobile", *BY_A_CREDENTIAL}
+FOR_A_PROOF = {"message_sent", "receipt_check", *BY_A_CREDENTIAL}
 # A request for a code is written, tried and used by an id that one session alone knows.
 BY_ITS_ID = {"note_seen_number", "note_sign_in", "try_sign_in", "use_sign_in"}
 # What else a sign-in is asked, by its id once its code has fitted; an authenticator and a view by theirs.
 BY_ITS_ID |= {"asked_further", "note_signed_in", "use_step", "use_recovery", "views_shown"}
 # A change of the mobile that a sign-in has proven is told and stopped by its id: stopping harms nobody.
-BY_ITS_ID |= {"change_waiting", "stop_waiting"}
+BY_ITS_ID |= {"change_waiting", "stop_waiting", "connections_of_sign_in", "views_of_sign_in"}
 # A request for a new number is written, and read by no page.
 WRITTEN_BLIND = {"note_number_asked"}
 # … and what a company publishes, as long as it does, is anybody's (tests/migration/test_telling.py).
 PUBLISHED = {"count_listed", "listed_numbers", "number_lists"}
 BY_THE_WEB = {*PUBLISHED, *WRITTEN_BLIND, *FOR_AN_OFFICE, *WITHIN_THE_SCOPE, *FOR_A_PROOF, *BY_ITS_ID, *ON_ONES_OWN}
+BY_THE_WEB |= OF_THE_OFFICE
 BY_RUNS = {
     *PUBLISHED,
     *FOR_AN_OFFICE.keys() - {"decide_mobile", "mobile_goes_beyond", "propose_mobile"},
     *FOR_A_PROOF,
     "tell_of_authenticator",
+    *("connections_of_mobile", "views_of_mobile"),
     "analyze_staged",
     "make_meter_month",
 }
@@ -90,7 +94,7 @@ TRIGGERS = {
 # The only work of the other functions is done with the powers of whoever calls.
 HARMLESS = {
     *("append_only", "asked_by_web", "demand_office", "desk", "fence", "hold", "masked", "never_deleted", "refers"),
-    *("refuse_change", "scope", "window_of", "open_changes", "standing_views"),
+    *("hung_in", "date_mobile", "refuse_change", "scope", "window_of", "open_changes", "standing_views"),
 }
 
 
@@ -118,7 +122,8 @@ def scene(module_database: Database) -> Iterator[Town]:
     take(discom=company, channel="counter", receipts=NewReceipts(**one))
     set_counter_policy(discom=company, from_date=day("2024-04-01"), most_paise=1_000_00, source="test")
     open_shift(counter=counter.id, staff=cashier.id, opening_paise=0, now=now, today=today)
-    on = "select khata.switch_on_authenticator(gen_random_uuid(), 'nonce', array['hash'], 1)"
+    on = "select khata.switch_on_authenticator(gen_random_uuid(), 'nonce', array['hash'], 1, "
+    on += "encode(sha256('word'), 'hex'))"
     web = module_database.as_role("app")
     with web, scoped(built.seen_by("Asha")), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(on)
@@ -326,13 +331,55 @@ def test_a_request_for_a_code_is_read_by_its_id_and_each_look_is_a_try(module_da
         web.execute(note, [other, True])
         look = "select mobile_key, tries_before, used from khata.try_sign_in(%s)"
         assert [web.execute(look, [one]).fetchall() for _ in range(2)] == [[("9876543210", n, False)] for n in (0, 1)]
-        web.execute("select khata.use_sign_in(%s)", [one])
+        use = "select khata.use_sign_in(%s, %s)"
+        assert web.execute(use, [one, ""]).fetchall() == [(False,)]  # its code was not sent yet
+        web.commit()
+        with module_database.connect("run") as worker:
+            worker.execute(
+                "update consumers_signin set proof = 'made with the key', queued = true where id = %s", [one]
+            )
+        tries = [("", False), ("nonce", False), ("made with the key", True), ("made with the key", False)]
+        assert [web.execute(use, [one, said]).fetchall() for said, _ in tries] == [[(good,)] for _, good in tries]
         assert web.execute(look, [one]).fetchall() == [("9876543210", 2, True)]
         ((_, tries, _),) = web.execute(look, [other]).fetchall()
         assert tries >= 1000  # nobody was sent that code, so no try opens it
         assert web.execute(look, ["0b6a1c1e-7f57-4d0e-9a52-6a3d3f0b5a13"]).fetchall() == []
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             web.execute("select from consumers_signin")
+    with module_database.connect("run") as worker:
+        worker.execute("delete from consumers_signin")
+
+
+def test_whoever_says_any_sql_as_the_web_claims_no_mobile(module_database: Database, scene: Town) -> None:
+    """A request for a code is written for anybody, here as in earnest; that its code has fitted nobody can say."""
+    claimed, wanted = "0b6a1c1e-7f57-4d0e-9a52-6a3d3f0b5a21", "0b6a1c1e-7f57-4d0e-9a52-6a3d3f0b5a22"
+    with module_database.connect("owner") as owner:
+        ((authenticator,),) = owner.execute("select id from consumers_authenticator").fetchall()
+    with module_database.connect("app") as web:
+
+        def told(call: str, *given: object) -> list[tuple[Any, ...]]:
+            return web.execute(f"select * from khata.{call}", given).fetchall()
+
+        web.execute(SET_SCOPE, as_settings(scene.seen_by("Asha")))
+        told("note_sign_in(%s, '9876543210', 'n', 6::smallint, now(), false)", claimed)
+        told("note_new_mobile(%s, '9876500666', 'n', 6::smallint, now(), false, %s)", wanted, scene.connections["Asha"])
+        for one in (claimed, wanted):
+            assert [told("use_sign_in(%s, %s)", one, said) for said in ("", "n", one)] == [[(False,)]] * 3
+        for closed in ("asked_further", "connections_of_sign_in", "views_of_sign_in"):
+            assert told(f"{closed}(%s)", claimed) == []
+        assert told("change_mobile(%s)", wanted) == told("change_waiting(%s)", claimed) == [(None,)]
+        web.execute(SET_SCOPE, as_settings(scene.seen_by("Bina")))
+        assert told("use_step(%s, 5, %s)", authenticator, claimed) == [(False,)]
+        assert told("use_recovery(%s, 'hash', %s)", authenticator, claimed) == [(False,)]
+        web.execute(SET_SCOPE, as_settings(scene.seen_by("Asha")))
+        assert told("switch_off_authenticator(%s)", "nonce") == [(False,)]
+        assert told("use_step(%s, 9999999999, %s)", authenticator, claimed) == [(False,)]  # it would lock its owner out
+        for name in ("connections_of_mobile", "views_of_mobile"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), web.transaction():
+                told(f"{name}('9876543210')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), web.transaction():
+            web.execute("update consumers_signin set proof = 'x'")
+        web.rollback()
 
 
 # -- on one's own ------------------------------------------------------------------------------------------------------
@@ -343,8 +390,9 @@ WRITTEN = ("signin", "authenticator where ended_at is null", "mobilechange", "mo
 @pytest.mark.parametrize(
     ("call", "done"),
     [
-        ("switch_off_authenticator()", {"authenticator where ended_at is null": -1}),
+        ("switch_off_authenticator('word')", {"authenticator where ended_at is null": -1}),
         ("note_new_mobile(gen_random_uuid(), '9876500008', 'n', 6::smallint, now(), false, {asha})", {"signin": 1}),
+        ("switch_off_authenticator('nonce')", {}),  # whoever has not the key cannot say the word
         ("change_mobile('{proof}')", {"mobilechange": 1}),
         ("stop_mobile({change})", {"mobileword": 1}),
         ("give_view(gen_random_uuid(), {asha}, '9876500008', 'tenant')", {"viewgrant": 1}),
@@ -413,10 +461,14 @@ def test_a_change_is_stopped_by_the_sign_in_that_has_proven_its_old_mobile_and_b
 def test_a_recovery_code_and_a_step_of_an_authenticator_are_good_once(module_database: Database, scene: Town) -> None:
     with module_database.connect("owner") as work:
         ((which,),) = work.execute("select id from consumers_authenticator").fetchall()
+        work.execute(SET_SCOPE, as_settings(scene.seen_by("Asha")))
         tries = [("use_step", 7, True), ("use_step", 7, False), ("use_step", 6, False), ("use_step", 8, True)]
         tries += [("use_recovery", "other", False), ("use_recovery", "hash", True), ("use_recovery", "hash", False)]
         for name, given, good in tries:
-            assert work.execute(f"select khata.{name}(%s, %s)", [which, given]).fetchall() == [(good,)], (name, given)
+            assert work.execute(f"select khata.{name}(%s, %s, null)", [which, given]).fetchall() == [(good,)], (
+                name,
+                given,
+            )
         work.rollback()
 
 
@@ -424,16 +476,25 @@ def test_a_recovery_code_and_a_step_of_an_authenticator_are_good_once(module_dat
 
 
 def test_a_proven_mobile_opens_its_own_connections_and_no_others(module_database: Database, scene: Town) -> None:
-    def opened(mobile: str) -> set[tuple[int, int]]:
-        return set(asked(module_database, NOBODY, "select * from khata.connections_of_mobile(%s)", mobile))
+    with module_database.connect("owner") as work:  # one transaction, and none of it stays
 
-    def pairs(*names: str) -> set[tuple[int, int]]:
-        return {(scene.connections[name], scene.consumers[name]) for name in names}
+        def opened(mobile: str, *, used: bool = True, minutes: int = 1) -> set[tuple[int, int]]:
+            ((proof,),) = work.execute(
+                "insert into consumers_signin (id, mobile_key, nonce, digits, asked_at, tries, used, queued) values "
+                "(gen_random_uuid(), %s, 'n', 6, now() - make_interval(mins => %s), 0, %s, true) returning id",
+                [mobile, minutes, used],
+            ).fetchall()
+            return set(work.execute("select * from khata.connections_of_sign_in(%s)", [proof]).fetchall())
 
-    assert opened("9876543210") == pairs("Asha", "Shop")
-    assert opened("9876543211") == pairs("Bina")
-    for stranger in ("", "9876543219", "%", "98765432", "mobile_key", "9876543210 "):
-        assert opened(stranger) == set()
+        def pairs(*names: str) -> set[tuple[int, int]]:
+            return {(scene.connections[name], scene.consumers[name]) for name in names}
+
+        assert opened("9876543210") == pairs("Asha", "Shop")
+        assert opened("9876543211") == pairs("Bina")
+        assert opened("9876543210", used=False) == opened("9876543210", minutes=16) == set()
+        for stranger in ("", "9876543219", "%", "98765432", "mobile_key", "9876543210 "):
+            assert opened(stranger) == set()
+        work.rollback()
 
 
 def test_a_message_is_told_of_by_its_code_and_tail_alone(module_database: Database, scene: Town) -> None:

@@ -60,6 +60,7 @@ ONLY_GET = {
     *("portal:usage", "portal:usage-day", "portal:usage-month", "portal:usage-csv", "portal:usage-green-button"),
     *("staff:home", "staff:found", "staff:connection", "staff:bill-pdf", "staff:shift", "staff:pay", "staff:receipt"),
     *("staff:receipt-pdf", "staff:runs", "staff:held", "staff:held-one", "staff:collection", "staff:suspense"),
+    *("staff:meter-data", "staff:meter-data-csv", "staff:quarantine", "staff:noted"),
     *("staff:moves", "staff:move", "staff:move-rules", "staff:move-exceptions", "staff:move-slips"),
 }
 ONLY_POST = {

@@ -30,4 +30,4 @@ def load() -> Received:
     refused = Refused(99, "VAL-08", "no day")
     batches = [batch(rows[at : at + 9], first_line=at + 1) for at in range(0, len(rows), 9)]
     last = batch([], refused=(refused,))
-    return send([*batches, readings(("M-1", DAYS[4], 7_000, 200), ("M-5", DAYS[4], 7_000, 200)), last], "drill")
+    return send([*batches, readings(("M-1", DAYS[4], 7_000, 200), ("M-5", DAYS[4], 7_000, 200)), last], b"drill")

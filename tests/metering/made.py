@@ -72,15 +72,17 @@ def readings(*rows: tuple[str, str, int, int]) -> ReadingBatch:
 def deliver(
     *rows: Said, today: dt.date = TODAY, sender: str = "test", history: bool = False, refused: tuple[Refused, ...] = ()
 ) -> Received:
-    return send([batch(rows, refused=refused)], repr((rows, refused)), today=today, sender=sender, history=history)
+    return send(
+        [batch(rows, refused=refused)], repr((rows, refused)).encode(), today=today, sender=sender, history=history
+    )
 
 
 def send(
-    batches: Iterable[Batch], content: str, *, today: dt.date = TODAY, sender: str = "test", history: bool = False
+    batches: Iterable[Batch], content: bytes, *, today: dt.date = TODAY, sender: str = "test", history: bool = False
 ) -> Received:
     return receive(
         sender=sender,
-        sha256=hashlib.sha256(content.encode()).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
         form="test",
         name="days",
         size=len(content),

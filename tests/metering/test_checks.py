@@ -269,7 +269,7 @@ def findings(batch: MeterDayBatch, known: dict[str, np.ndarray], order: np.ndarr
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40))
 def test_the_order_of_rows_says_nothing(seed: int, rows: int) -> None:
     batch, known = mixed(seed, rows)
@@ -282,7 +282,7 @@ def test_the_law_above_meets_every_rule() -> None:
     assert met >= {f"VAL-{n}" for n in (13, 15, 16, 17, 18, 19, 20, 21, 22, 23)} | {"VAL-05", "VAL-09"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     wh=st.integers(1, 1_000),  # 2 kW at a load of 2 kW
     dark=st.sets(st.integers(0, 47)),

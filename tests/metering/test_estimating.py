@@ -190,7 +190,7 @@ def _late(n: int, kind: str) -> None:
     deliver(rows[kind], today=TODAY, sender="mdc")
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LATE, st.integers(3, 14), st.sets(st.integers(0, 13), max_size=3))
 def test_deliveries_in_any_order_with_estimates_between_them_lead_to_the_same_days(
     database: Database, order: list[tuple[int, str]], many: int, nights: set[int]

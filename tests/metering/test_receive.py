@@ -1,7 +1,6 @@
 """Deliveries of meter days: what is stored, repeated or quarantined, and what stands in the end."""
 
 import datetime as dt
-import hashlib
 import io
 import itertools
 import threading
@@ -18,11 +17,12 @@ from khata.discoms.models import Discom
 from khata.formats.meterdays import BLOCKS, Batch
 from khata.formats.meterdays_csv import read_csv
 from khata.formats.text import FormatError
-from khata.metering.intake import Received, receive
+from khata.metering.intake import Received
 from khata.metering.models import Delivery, Meter, MeterDay, Quarantine
 from khata.metering.operations import NewDays, take_days
 from khata.metering.queries import one_day, quarantined
 from tests.database import Database
+from tests.metering.made import counts, send
 
 TODAY = dt.date(2024, 6, 10)
 MAY = "2024-05-01"
@@ -47,28 +47,7 @@ def blocks(*rows: tuple[str, str, Sequence[int | None]]) -> bytes:
 
 
 def deliver(file: bytes, *, today: dt.date = TODAY, sender: str = "test", history: bool = False) -> Received:
-    return taken(read_csv(io.BytesIO(file)), file=file, today=today, sender=sender, history=history)
-
-
-def taken(
-    batches: Iterable[Batch], *, file: bytes, today: dt.date = TODAY, sender: str = "test", history: bool = False
-) -> Received:
-    return receive(
-        sender=sender,
-        sha256=hashlib.sha256(file).hexdigest(),
-        form="csv",
-        name="days.csv",
-        size=len(file),
-        batches=batches,
-        today=today,
-        history=history,
-    )
-
-
-def counts(received: Received) -> tuple[int, int, int, int, int]:
-    """rows = accepted + repeated + superseding + quarantined."""
-    of = received.delivery
-    return of.rows, of.accepted, of.repeated, of.superseding, of.quarantined
+    return send(read_csv(io.BytesIO(file)), file, today=today, sender=sender, history=history)
 
 
 def standing() -> dict[tuple[str, str], tuple[object, ...]]:
@@ -223,7 +202,7 @@ def test_nothing_of_a_file_malformed_in_its_middle_is_stored(meters: list[Meter]
         raise FormatError("the end mark is missing")
 
     with pytest.raises(FormatError, match="the end mark is missing"):
-        taken(malformed(), file=b"")
+        send(malformed(), b"")
     assert (Delivery.objects.count(), MeterDay.objects.count(), Quarantine.objects.count()) == (0, 0, 0)
     assert partitions() == 0
     assert counts(deliver(totals(("M-1", MAY, "1")))) == (1, 1, 0, 0, 0)
@@ -264,7 +243,7 @@ def side_by_side(files: Sequence[bytes]) -> list[Received]:
 
     def work(file: bytes) -> None:
         try:
-            done.append(taken(together.batches(file), file=file))
+            done.append(send(together.batches(file), file))
         except BaseException as failure:
             failures.append(failure)
         finally:
@@ -355,7 +334,7 @@ def together(views: Iterable[View], name: str) -> dict[tuple[str, str], tuple[ob
 
 
 @given(deliveries=st.lists(views(), min_size=1, max_size=5), data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_deliveries_of_one_truth_lead_to_the_same_days_in_any_order(
     meters: list[Meter], deliveries: list[View], data: st.DataObject
 ) -> None:

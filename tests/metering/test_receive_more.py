@@ -69,7 +69,7 @@ def test_a_row_with_half_a_character_goes_into_quarantine(meters: list[Meter]) -
     odd = Refused(
         7, "VAL-08", "the number \ud800 cannot be read", serial="\udfff", content='{"serialNumber": "\ud800"}'
     )
-    received = send([batch([Said("M-1", DAY, FLAT)], refused=(odd,))], "odd")
+    received = send([batch([Said("M-1", DAY, FLAT)], refused=(odd,))], b"odd")
     assert counts(received) == (2, 1, 0, 0, 1)
 
 
@@ -114,12 +114,12 @@ def test_where_there_was_no_supply_stays(meters: list[Meter]) -> None:
 
 
 def test_readings_become_readings(meters: list[Meter]) -> None:
-    assert counts(send([readings(("M-1", DAY, 5_000, 300), ("M-9", DAY, 1, 1))], "1")) == (2, 1, 0, 0, 1)
-    assert counts(send([readings(("M-1", DAY, 5_000, -1))], "2")) == (1, 0, 1, 0, 0)
-    assert counts(send([readings(("M-1", DAY, 5_100, 300))], "3")) == (1, 0, 0, 1, 0)
+    assert counts(send([readings(("M-1", DAY, 5_000, 300), ("M-9", DAY, 1, 1))], b"1")) == (2, 1, 0, 0, 1)
+    assert counts(send([readings(("M-1", DAY, 5_000, -1))], b"2")) == (1, 0, 1, 0, 0)
+    assert counts(send([readings(("M-1", DAY, 5_100, 300))], b"3")) == (1, 0, 0, 1, 0)
     kept = Reading.objects.order_by("revision").values_list("revision", "register_wh", "demand_w", "source")
     assert list(kept) == [(0, 5_000, 300, "billing profile"), (1, 5_100, 300, "billing profile")]
-    assert counts(send([readings(("M-2", "2024-06-10", 1, 1), ("M-2", "2024-06-11", 1, 1))], "4")) == (2, 1, 0, 0, 1)
+    assert counts(send([readings(("M-2", "2024-06-10", 1, 1), ("M-2", "2024-06-11", 1, 1))], b"4")) == (2, 1, 0, 0, 1)
 
 
 # -- what is not stored ------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_a_large_delivery_is_stored_in_parts_of_whole_meters(
         Said(serial, day, register=1_000 * (n + 1)) for n, day in enumerate(days) for serial in ("M-1", "M-2", "M-3")
     ]
     batches = [batch(rows[at : at + 5], first_line=at) for at in range(0, len(rows), 5)]
-    assert counts(send(batches, "parts")) == (24, 24, 0, 0, 0)
+    assert counts(send(batches, b"parts")) == (24, 24, 0, 0, 0)
     assert list(MeterDay.objects.exclude(day=days[0]).values_list("total_wh", flat=True)) == [1_000] * 21
 
 
@@ -286,7 +286,7 @@ def standing(name: str) -> Standing:
 
 
 @given(every=st.lists(delivered(), min_size=1, max_size=5), data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_deliveries_of_one_truth_lead_to_the_same_days_in_any_order(
     meters: list[Meter], every: list[list[tuple[str, tuple[str, int, int], frozenset[int]]]], data: st.DataObject
 ) -> None:

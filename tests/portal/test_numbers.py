@@ -18,6 +18,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from khata.consumers.models import NumberAsked
+from khata.consumers.operations import queue_codes
 from khata.discoms.models import Discom, Office
 from khata.migration.models import ListPolicy, SeenNumber
 from khata.migration.telling import set_list_policy
@@ -259,6 +260,8 @@ def test_a_sign_in_by_its_code_shows_that_the_new_number_is_known(scene: Lists) 
     (nonce, digits), *_ = scene.admin(
         f"select nonce, digits from consumers_signin where id = '{held_by(client)['asked']['id']}'"
     )
+    with scene.database.as_role("run"):
+        assert queue_codes(now=dt.datetime.now(dt.UTC), key=settings.SECRET_KEY) == 1
     code = sign_in_code(str(nonce), settings.SECRET_KEY.encode(), digits=int(str(digits)))
     assert client.post("/sign-in/code/", {"code": "0" * len(code)}).status_code == 200
     with scene.database.as_role("run"):

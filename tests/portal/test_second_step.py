@@ -221,6 +221,39 @@ def test_a_mobile_long_silent_is_asked_once_more(scene: Scene, days: int, asked:
     assert scene.sign_in(BINA)[1].headers["Location"] == "/"  # not silent any more
 
 
+@pytest.mark.parametrize(("days", "asked"), [(SILENT_DAYS - 1, False), (SILENT_DAYS + 1, True)])
+def test_a_mobile_long_on_record_that_never_signed_in_is_asked_too(scene: Scene, days: int, asked: bool) -> None:
+    """Brought along by a move, and perhaps handed on by its operator since."""
+    since = "update consumers_consumer set mobile_at = now() - make_interval(days => %s) where mobile_key = %s"
+    scene.owner(since, days, BINA)
+    try:
+        client, answer = scene.sign_in(BINA)
+        assert answer.headers["Location"] == ("/sign-in/known/" if asked else "/")
+        if asked:
+            tail = bill_number(scene, "Binadevi")[-4:]
+            assert client.post("/sign-in/known/", {"tail": tail}).headers["Location"] == "/"
+        assert scene.sign_in(BINA)[1].headers["Location"] == "/"  # the last sign-in counts from now on
+    finally:
+        scene.owner(since, 0, BINA)
+
+
+def test_a_mobile_is_on_record_from_the_moment_it_was_put_there(scene: Scene) -> None:
+    def since() -> dt.timedelta:
+        with scene.database.connect("owner") as owner:
+            ((age,),) = owner.execute(
+                "select now() - mobile_at from consumers_consumer where id = %s", [one]
+            ).fetchall()
+        return age
+
+    one = scene.town.consumers["Binadevi"]
+    scene.owner("update consumers_consumer set mobile_at = now() - interval '300 days' where id = %s", one)
+    scene.owner("update consumers_consumer set mobile_key = mobile_key, language = 'en' where id = %s", one)
+    assert since().days == 300
+    scene.owner("update consumers_consumer set mobile_key = '9876500001' where id = %s", one)
+    assert since() < dt.timedelta(minutes=5)
+    scene.owner("update consumers_consumer set mobile_key = %s, language = 'hi' where id = %s", BINA, one)
+
+
 def bill_number(scene: Scene, name: str) -> str:
     with scene.database.as_role("run"):
         return "".join(one for one in Bill.objects.get(connection=scene.town.connections[name]).number if one.isdigit())

@@ -45,6 +45,7 @@ class Story:
         self.bina.post("/security/mobile/", {"mobile": NEW})
 
     def _type_the_code_sent_to_it(self) -> None:
+        self.scene.sent()
         with self.scene.database.as_role("run"):
             asked = SignIn.objects.get(id=held_by(self.bina)["new-mobile"]["id"])
         typed = sign_in_code(asked.nonce, settings.SECRET_KEY.encode(), digits=asked.digits)
@@ -341,6 +342,7 @@ def test_nothing_of_ones_own_is_brought_under_a_mobile_that_may_be_another_s_by_
     scene.owner("insert into consumers_lastsignin values (%s, now() - interval '181 days')", ASHA)
     bina, desk = scene.consumer("Binadevi"), scene.worker(scene.officers["Gumti"])
     bina.post("/security/mobile/", {"mobile": ASHA})
+    scene.sent()
     with scene.database.as_role("run"):
         asked = SignIn.objects.get(id=held_by(bina)["new-mobile"]["id"])
     typed = {"do": "code", "code": sign_in_code(asked.nonce, settings.SECRET_KEY.encode(), digits=asked.digits)}
@@ -348,7 +350,11 @@ def test_nothing_of_ones_own_is_brought_under_a_mobile_that_may_be_another_s_by_
     papers = {"mobile": ASHA, "reason": "Voter card and the bill of May"}
     address = f"/staff/connections/{scene.town.connections['Binadevi']}/mobile/"
     assert "must sign in with it once" in desk.post(address, papers).content.decode()
-    scene.owner("update consumers_lastsignin set at = now() - interval '179 days'")
+    since = "update consumers_consumer set mobile_at = now() - make_interval(days => %s) where mobile_key = %s"
+    scene.owner("delete from consumers_lastsignin")  # nor has anybody ever
+    scene.owner(since, 181, ASHA)
+    assert "must sign in with it once" in desk.post(address, papers).content.decode()
+    scene.owner(since, 179, ASHA)
     assert bina.post("/security/mobile/", typed).status_code == 302
     assert desk.post(address, papers).status_code == 303
 

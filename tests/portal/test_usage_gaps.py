@@ -37,7 +37,8 @@ PREPAID = smart(
     old_number="2345674",
 )
 NEVER = smart("Neverona", mobile="9876543235", old_number="2345675")
-PEOPLE = (ESTIMATED, NEW, SILENT, PREPAID, NEVER)
+BOUNDED = smart("Boundella", may(8_000, missing=frozenset({"2024-05-31"})), mobile="9876543236", old_number="2345676")
+PEOPLE = (ESTIMATED, NEW, SILENT, PREPAID, NEVER, BOUNDED)
 BLOCKS = [100 + n for n in range(48)]
 
 
@@ -59,6 +60,17 @@ def brought(town: Town) -> None:
                 delivery=stored.delivery,
                 **said,
             )
+    MeterDay.objects.create(
+        meter_id=town.meters["S-Boundella"],
+        day=day("2024-05-31"),
+        revision=0,
+        total_wh=8_000,
+        register_wh=1_248_000,
+        origin=2,
+        known=0,
+        rule="EST-01",
+        delivery=stored.delivery,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +120,35 @@ def test_a_day_with_some_half_hours_measured_is_not_called_wholly_estimated(scen
     assert "4 hours of this day were not measured" in page(client, "/usage/day/2024-06-19/")
     scene.owner("set session_replication_role = replica; delete from metering_meterday where revision = 1")
     assert "This day was not measured by half-hours" in page(client, "/usage/day/2024-06-19/")
+
+
+@pytest.mark.parametrize(
+    ("origin", "said", "in_table", "quality"),
+    [
+        (3, "such as those of a check meter", "substituted", b"<quality>11</quality>"),
+        (4, "The company has corrected this day.", "corrected", b"<quality>7</quality>"),
+    ],
+)
+def test_a_day_that_an_officer_put_right_says_so(
+    scene: Scene, origin: int, said: str, in_table: str, quality: bytes
+) -> None:
+    (stored,) = _with_owner(scene, "Estimoni", "2024-06-18")
+    with scene.database.as_role("admin"):
+        MeterDay.objects.create(
+            meter_id=stored.meter_id, day=stored.day, channel=0, revision=1, blocks_wh=BLOCKS, total_wh=sum(BLOCKS),
+            delivery=stored.delivery, origin=origin, known=0,
+        )  # fmt: skip
+    client = scene.consumer("Estimoni")
+    text = page(client, "/usage/day/2024-06-18/")
+    asked = "?from=2024-06-18&to=2024-06-18"
+    table, green = (
+        b"".join(client.get(f"/usage/{name}/{asked}").streaming_content)  # type: ignore[attr-defined]
+        for name in ("csv", "green-button")
+    )
+    scene.owner("set session_replication_role = replica; delete from metering_meterday where revision = 1")
+    assert said in text and "not measured" not in text
+    assert table.decode("utf-8-sig").splitlines()[1].split(",")[3] == in_table
+    assert green.count(quality) == 48
 
 
 def _with_owner(scene: Scene, name: str, date: str) -> list[MeterDay]:
@@ -258,3 +299,13 @@ def test_a_day_without_a_total_is_not_drawn_as_zero() -> None:
     assert _month_bars([], {first: seen(first, None)}, today) == []
     days = {first: seen(first, None), first + dt.timedelta(1): seen(first, 4_000)}
     assert [bar.wh for bar in _month_bars([], days, today)] == [4_000]
+
+
+def test_a_bill_that_ends_at_an_estimated_register_says_so(scene: Scene) -> None:
+    for name, said in (("Boundella", True), ("Estimoni", False)):
+        client, bill = scene.consumer(name), scene.bills[scene.town.connections[name]]
+        shown = page(client, f"/bills/{bill}/")
+        assert ("1 June 2024 (estimated)" in shown) is ("Estimated: no reading of that day had come" in shown) is said
+        answer = client.get(f"/api/v1/connections/{scene.town.accounts[name]}/bills/{bill}")
+        (register,) = answer.json()["registers"]
+        assert (register["previous_estimated"], register["present_estimated"]) == (False, said)

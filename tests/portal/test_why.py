@@ -224,3 +224,27 @@ def test_what_cannot_be_meant_is_told_beside_its_field(scene: Scene, typed: str)
 
 def test_numbers_of_either_script_are_read() -> None:
     assert (_number(" 120 "), _number("२.५"), _number("-1"), _number("")) == (120_000, 2_500, None, None)
+
+
+def words(client: Client, address: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page(client, address)).split())
+
+
+def test_a_bill_has_one_name_on_every_page(scene: Scene) -> None:
+    """Made in July for the use of June: nowhere is it a bill of July."""
+    client, bill = scene.consumer("Risingdevi"), bill_of(scene, "Risingdevi")
+    assert "Bill for the use of June 2024 " in words(client, f"/bills/{bill}/")
+    assert "June 2024 1 June to 30 June, made on " in words(client, "/bills/")
+    assert "Why did the bill for the use of June 2024 change?" in words(client, f"/bills/{bill}/why/")
+    assert "Your bill for the use of June 2024 is filled in." in words(client, "/what-if/")
+    for address in ("/bills/", f"/bills/{bill}/", f"/bills/{bill}/why/", "/what-if/"):
+        assert not re.search(r"(?<!\d )July 2024", words(client, address)), address
+
+
+def test_what_an_average_and_a_slab_rate_hold_is_said_beside_them(scene: Scene) -> None:
+    client, bill = scene.consumer("Risingdevi"), bill_of(scene, "Risingdevi")
+    text = words(client, f"/bills/{bill}/why/")
+    assert re.search(
+        r"a unit cost ₹[\d.]+ on average, last time ₹[\d.]+ \(subsidy taken off, surcharge and duty in", text
+    )
+    assert "Fixed charge, surcharge and duty are not in it." in words(client, f"/bills/{bill}/")

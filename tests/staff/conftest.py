@@ -122,9 +122,7 @@ PLAIN_FILES = {**settings.STORAGES, "staticfiles": {"BACKEND": "django.contrib.s
 @pytest.fixture(scope="module")
 def desk(module_database: Database) -> Iterator[Desk]:
     os.environ["KHATA_TODAY"] = TODAY
-    with override_settings(
-        STORAGES=PLAIN_FILES, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"], KHATA_COMPANY=KESCO
-    ):
+    with override_settings(STORAGES=PLAIN_FILES, KHATA_COMPANY=KESCO):
         made = Desk(module_database)
         with module_database.as_role("app"):
             yield made

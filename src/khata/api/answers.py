@@ -106,14 +106,16 @@ class Register(Answer):
     meter: str
     previous_wh: int
     previous_day: dt.date
+    previous_estimated: Annotated[bool, Field(description="worked out from readings before and after it")]
     present_wh: int
     present_day: dt.date
+    present_estimated: bool
 
 
 class BillDetail(BillListed):
     category: str
     sanctioned_load_w: int
-    max_demand_w: int
+    max_demand_w: Annotated[int | None, Field(description="None where none was recorded")]
     registers: list[Register]
     lines: list[Line]
     orders: list[str]

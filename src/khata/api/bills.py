@@ -61,8 +61,10 @@ def bill(request: HttpRequest, number: Number, bill: BillId) -> dict[str, Any]:
                 "meter": each.meter_number,
                 "previous_wh": each.previous_wh,
                 "previous_day": each.previous_day,
+                "previous_estimated": each.previous_estimated,
                 "present_wh": each.present_wh,
                 "present_day": each.present_day,
+                "present_estimated": each.present_estimated,
             }
             for each in view.readings
         ]

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field, WithJsonSchema
 
@@ -20,15 +22,25 @@ from khata.api.problems import ProblemError, no_credential, not_there, told, too
 from khata.api.spool import CutOffError, LaidDown, TooLargeError, TooSlowError, has_room, lay_down
 from khata.discoms.operations import within
 from khata.discoms.rules import limit_key
+from khata.display.labels import Language
 from khata.formats.container import FORMS
 from khata.formats.text import plain_name
 from khata.metering.rules import read_rules
 from khata.metering.senders import credential_hash
-from khata.metering.uploads import Credential, SeenUpload, note_upload, sender_with, upload_seen
+from khata.metering.uploads import (
+    Credential,
+    FullError,
+    SeenUpload,
+    note_upload,
+    sender_with,
+    upload_seen,
+    waiting_of,
+)
 
 router = Router(tags=["meter data"])
 PREFIX = "/api/v1/meter-data/"
 UPLOADS, LOOKS, WRONG, SECONDS = 240, 2400, 30, 15 * 60  # of one sender, and tries of one address
+WAIT_SECONDS, MIB = 600, 1 << 20
 AT_ONCE = 2  # of the four threads of a process: the others answer consumers
 SENDING: set[int] = set()
 _ENTERING = threading.Lock()
@@ -160,9 +172,12 @@ def send(
     form: Form,
     name: Annotated[str, Query(max_length=200, description="of the file, as lists of deliveries show it")] = "",
 ) -> Status[Any]:
-    """Take a delivery: 202, and at `Location` what becomes of it; 200 where it is there already."""
+    """Take a delivery: 202, and at `Location` what becomes of it; 200 where it is there already. 429 with `Retry-After`
+    where you send too often (`too-many`), or as many of your deliveries wait to be stored as may (`waiting`).
+    """
     known = _credential(request, "upload", UPLOADS)
     length, key = _checked(request, form), _key(request)
+    _may_wait(known, key, length or 0)
     with _slot(known.sender):
         laid = _laid_down(request, length)
     try:
@@ -175,16 +190,18 @@ def send(
             size=laid.size,
             key=key,
         )
-    except BaseException:
+    except BaseException as failed:
         laid.path.unlink()
+        if isinstance(failed, FullError):  # by what came in elsewhere meanwhile
+            raise _full(known, key) from None
         raise
     if noted is None or not noted.made:
         laid.path.unlink()
     if noted is None:
         raise no_credential()
     if noted.differs:
-        wrong = "this key came with other bytes, or another form, before"
-        raise ProblemError(409, "key-used", wrong, "Idempotency-Key", "Take a new key for a new delivery")
+        wrong = _("this key came with other bytes, or another form, before")
+        raise ProblemError(409, "key-used", wrong, "Idempotency-Key", _("Take a new key for a new delivery"))
     seen = upload_seen(credential=known, upload=noted.id)
     if seen is None:
         raise no_credential()
@@ -198,7 +215,9 @@ def _slot(sender: int) -> Iterator[None]:
     with _ENTERING:
         if sender in SENDING or len(SENDING) >= AT_ONCE:
             mine = sender in SENDING
-            raise _later("a delivery of yours is just coming in" if mine else "other deliveries are just coming in")
+            raise _later(
+                _("a delivery of yours is just coming in") if mine else _("other deliveries are just coming in")
+            )
         SENDING.add(sender)
     try:
         yield
@@ -209,25 +228,54 @@ def _slot(sender: int) -> Iterator[None]:
 def _checked(request: HttpRequest, form: str) -> int | None:
     """The length that was said; None where the body comes in chunks, whose digest must then be said."""
     if form not in TAKEN:
-        wrong = "this form is not known, or not taken by HTTP"
-        raise ProblemError(415, "form", wrong, "address", f"Say one of: {', '.join(sorted(TAKEN))}")
+        wrong = _("this form is not known, or not taken by HTTP")
+        raise ProblemError(
+            415, "form", wrong, "address", _("Say one of: %(forms)s") % {"forms": ", ".join(sorted(TAKEN))}
+        )
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
-        wrong = "the body is packed in another way than gzip"
-        raise ProblemError(415, "encoding", wrong, "Content-Encoding", "Pack it with gzip, or not at all")
+        wrong = _("the body is packed in another way than gzip")
+        raise ProblemError(415, "encoding", wrong, "Content-Encoding", _("Pack it with gzip, or not at all"))
     said = request.META.get("CONTENT_LENGTH") or ""
     if not said and "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
-        raise ProblemError(400, "empty", "there is no body", "body", "Send the delivery as the body")
+        raise ProblemError(400, "empty", _("there is no body"), "body", _("Send the delivery as the body"))
     if said and int(said) > settings.KHATA_MOST_UPLOAD_BYTES:
         raise _too_large()
     if said == "0":
-        raise ProblemError(400, "empty", "the body is empty", "body", "Check that the export finished")
+        raise ProblemError(400, "empty", _("the body is empty"), "body", _("Check that the export finished"))
     if not said and "Content-Digest" not in request.headers:
-        wrong = "the body comes in chunks, and nothing says where it ends"
-        raise ProblemError(411, "length", wrong, "Content-Digest", "Say Content-Length, or Content-Digest with sha-256")
+        wrong = _("the body comes in chunks, and nothing says where it ends")
+        raise ProblemError(
+            411, "length", wrong, "Content-Digest", _("Say Content-Length, or Content-Digest with sha-256")
+        )
     if not has_room(settings.KHATA_SPOOL, most=settings.KHATA_MOST_UPLOAD_BYTES):
-        raise _later("there is no room for another delivery")
+        raise _later(_("there is no room for another delivery"))
     return int(said) if said else None
+
+
+def _may_wait(known: Credential, key: str, size: int) -> None:
+    """Looked at before the body, so that none comes for nothing; counted for good when it is noted."""
+    now = waiting_of(credential=known, key=key)
+    if now and not now.known and now.full(size):
+        raise _full(known, key)
+
+
+def _full(known: Credential, key: str) -> ProblemError:
+    now = waiting_of(credential=known, key=key)
+    if now is None:
+        return no_credential()
+    wrong = _(
+        "%(uploads)s deliveries of yours, %(size)s MiB together, wait to be stored already; at most %(most)s may, or"
+        " %(most_size)s MiB"
+    ) % {
+        "uploads": f"{now.uploads:,}",
+        "size": f"{now.bytes / MIB:,.1f}",
+        "most": f"{now.most:,}",
+        "most_size": f"{now.most_bytes / MIB:,.1f}",
+    }
+    next_step = _("Send it again when some are stored: see %(address)s of the oldest, or try in ten minutes")
+    next_step %= {"address": f"{PREFIX}uploads/ID"}
+    return ProblemError(429, "waiting", wrong, "spool", next_step, headers={"Retry-After": str(WAIT_SECONDS)})
 
 
 def _key(request: HttpRequest) -> str:
@@ -235,8 +283,8 @@ def _key(request: HttpRequest) -> str:
     if key is None:
         return ""
     if not _KEY.fullmatch(key):
-        wrong = "the key is empty, longer than 64 characters, or has blanks in it"
-        raise ProblemError(400, "key", wrong, "Idempotency-Key", "Take a shorter one, a UUID for example")
+        wrong = _("the key is empty, longer than 64 characters, or has blanks in it")
+        raise ProblemError(400, "key", wrong, "Idempotency-Key", _("Take a shorter one, a UUID for example"))
     return key
 
 
@@ -252,11 +300,13 @@ def _laid_down(request: HttpRequest, length: int | None) -> LaidDown:
     except TooLargeError:
         raise _too_large() from None
     except TooSlowError:
-        wrong = "the body came too slowly; nothing of it was kept"
-        raise ProblemError(408, "slow", wrong, "body", "Pack it with gzip, or send it in parts, a day each") from None
+        wrong = _("the body came too slowly; nothing of it was kept")
+        raise ProblemError(
+            408, "slow", wrong, "body", _("Pack it with gzip, or send it in parts, a day each")
+        ) from None
     except (CutOffError, ConnectionError):
-        wrong = "the body ends before its end, or is not what its digest says; nothing of it was kept"
-        raise ProblemError(400, "cut-off", wrong, "body", "Send it again, whole") from None
+        wrong = _("the body ends before its end, or is not what its digest says; nothing of it was kept")
+        raise ProblemError(400, "cut-off", wrong, "body", _("Send it again, whole")) from None
 
 
 def _digest(request: HttpRequest) -> str | None:
@@ -271,17 +321,18 @@ def _digest(request: HttpRequest) -> str | None:
 
 
 def _no_digest() -> str:
-    wrong = "this is no digest that we know"
-    raise ProblemError(400, "digest", wrong, "Content-Digest", "Write it like sha-256=:…: with the hash in base64")
+    wrong = _("this is no digest that we know")
+    raise ProblemError(400, "digest", wrong, "Content-Digest", _("Write it like sha-256=:…: with the hash in base64"))
 
 
 def _too_large() -> ProblemError:
-    wrong = f"the body has more than {settings.KHATA_MOST_UPLOAD_BYTES >> 20} MiB; nothing of it was kept"
-    return ProblemError(413, "too-large", wrong, "body", "Pack it with gzip, or send it in parts, a day each")
+    wrong = _("the body has more than %(most)s MiB; nothing of it was kept")
+    wrong %= {"most": settings.KHATA_MOST_UPLOAD_BYTES >> 20}
+    return ProblemError(413, "too-large", wrong, "body", _("Pack it with gzip, or send it in parts, a day each"))
 
 
 def _later(why: str) -> ProblemError:
-    return ProblemError(503, "later", why, next_step="Try again in a minute", headers={"Retry-After": "60"})
+    return ProblemError(503, "later", why, next_step=_("Try again in a minute"), headers={"Retry-After": "60"})
 
 
 # -- what became of it -------------------------------------------------------------------------------------------------
@@ -325,12 +376,13 @@ def _told(identity: uuid.UUID, seen: SeenUpload) -> dict[str, Any]:
 def _delivered(seen: SeenUpload) -> dict[str, Any]:
     """Of bytes that had been received before every row is repeated, and nothing was left to be judged."""
     rules = read_rules()
+    language: Language = "hi" if get_language() == "hi" else "en"
     counts = {name: getattr(seen, name) for name in ("rows", "accepted", "repeated", "superseding", "quarantined")}
     if seen.before:
         counts |= {"accepted": 0, "repeated": seen.rows, "superseding": 0}
     failed = [
-        each | {"title": rules.title(each["rule"], "en"), "next": rules.next_step(each["rule"], "en")}
+        each | {"title": rules.title(each["rule"], language), "next": rules.next_step(each["rule"], language)}
         for each in seen.failed
     ]
-    noted = [each | {"title": rules.title(each["rule"], "en")} for each in seen.noted]
+    noted = [each | {"title": rules.title(each["rule"], language)} for each in seen.noted]
     return {"delivery": seen.delivery, **counts, "failed": failed, "noted": [] if seen.before else noted}

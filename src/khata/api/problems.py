@@ -7,6 +7,8 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 ROOT = "/api/"  # below it errors are told like this
 MEDIA_TYPE = "application/problem+json"
@@ -27,9 +29,26 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+_TITLES = {
+    400: gettext_lazy("Bad Request"),
+    401: gettext_lazy("Unauthorized"),
+    404: gettext_lazy("Not Found"),
+    405: gettext_lazy("Method Not Allowed"),
+    408: gettext_lazy("Request Timeout"),
+    409: gettext_lazy("Conflict"),
+    411: gettext_lazy("Length Required"),
+    413: gettext_lazy("Request Entity Too Large"),
+    415: gettext_lazy("Unsupported Media Type"),
+    422: gettext_lazy("Unprocessable Entity"),
+    429: gettext_lazy("Too Many Requests"),
+    500: gettext_lazy("Internal Server Error"),
+    503: gettext_lazy("Service Unavailable"),
+}
+
+
 @dataclass(eq=False)
 class ProblemError(Exception):
-    """It cannot be done as asked. Sentences without a full stop; never a person's number."""
+    """It cannot be done as asked. Sentences in the asker's language, without a full stop; never a person's number."""
 
     status: int
     kind: str
@@ -41,7 +60,7 @@ class ProblemError(Exception):
     def response(self) -> HttpResponse:
         told = {
             "type": f"urn:khata:problem:{self.kind}",
-            "title": HTTPStatus(self.status).phrase,
+            "title": str(_TITLES.get(self.status) or HTTPStatus(self.status).phrase),
             "status": self.status,
             "detail": self.detail,
             "where": self.where,
@@ -54,21 +73,21 @@ class ProblemError(Exception):
 
 def not_there() -> ProblemError:
     """The one answer for what does not exist and for what is somebody else's."""
-    return ProblemError(404, "not-there", "there is nothing at this address", next_step="Check the number in it")
+    return ProblemError(404, "not-there", _("there is nothing at this address"), next_step=_("Check the number in it"))
 
 
 def sign_in() -> ProblemError:
-    wrong = "this is for a consumer who is signed in"
-    return ProblemError(401, "sign-in", wrong, where="cookie", next_step="Sign in at /sign-in/ and send its cookie")
+    wrong = _("this is for a consumer who is signed in")
+    return ProblemError(401, "sign-in", wrong, where="cookie", next_step=_("Sign in at /sign-in/ and send its cookie"))
 
 
 def no_credential() -> ProblemError:
     return ProblemError(
         401,
         "credential",
-        "no sender has this credential",
+        _("no sender has this credential"),
         where="Authorization",
-        next_step="Send `Authorization: Bearer` with the credential that the company gave you, or ask for a new one",
+        next_step=_("Send `Authorization: Bearer` with the credential that the company gave you, or ask for a new one"),
         headers={"WWW-Authenticate": 'Bearer realm="meter data"'},
     )
 
@@ -77,8 +96,8 @@ def too_many(seconds: int) -> ProblemError:
     return ProblemError(
         429,
         "too-many",
-        "too many requests",
-        next_step=f"Try again in {seconds // 60} minutes",
+        _("too many requests"),
+        next_step=_("Try again in %(minutes)s minutes") % {"minutes": seconds // 60},
         headers={"Retry-After": str(seconds)},
     )
 

@@ -5,6 +5,8 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -37,20 +39,18 @@ class LaidDown:
 
 def lay_down(body: BinaryIO, *, spool: Path, most: int, length: int | None, sha256: str | None) -> LaidDown:
     """`length` and `sha256` as the sender said them, None where it did not. Nothing is left of a body that raises:
-    TooLargeError, CutOffError, TooSlowError (seen at each chunk that came), or OSError of a body that breaks off.
+    TooLargeError, CutOffError, TooSlowError, or OSError of a body that breaks off.
     """
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     identity = uuid.uuid4()
     part, path = spool / f"{identity}.part", spool / str(identity)
-    digest, size, began = hashlib.sha256(), 0, time.monotonic()
+    digest, size = hashlib.sha256(), 0
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            while data := body.read(CHUNK if length is None else min(CHUNK, length - size)):
+            for data in _timely(body, length):
                 size += len(data)
                 if size > most:
                     raise TooLargeError
-                if time.monotonic() - began > SECONDS + size // BYTES_A_SECOND:
-                    raise TooSlowError
                 digest.update(data)
                 file.write(data)
             file.flush()
@@ -62,6 +62,28 @@ def lay_down(body: BinaryIO, *, spool: Path, most: int, length: int | None, sha2
         part.unlink(missing_ok=True)
         raise
     return LaidDown(identity, path, digest.hexdigest(), size)
+
+
+def _timely(body: BinaryIO, length: int | None) -> Iterator[bytes]:
+    """A body's chunks, as long as they come fast enough. A read waits for its last byte, however slowly it trickles, so
+    another thread waits for it: left alone it ends with the connection, which the answer closes.
+    """
+    reader, began, size = ThreadPoolExecutor(1, "body"), time.monotonic(), 0
+    try:
+        while True:
+            left = began + SECONDS + size // BYTES_A_SECOND - time.monotonic()
+            reading = reader.submit(body.read, CHUNK if length is None else min(CHUNK, length - size))
+            data = reading.result(max(left, 0))
+            if left < 0:
+                raise TooSlowError
+            if not data:
+                return
+            size += len(data)
+            yield data
+    except TimeoutError:
+        raise TooSlowError from None
+    finally:
+        reader.shutdown(wait=False)
 
 
 def has_room(spool: Path, *, most: int) -> bool:

@@ -7,6 +7,8 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
@@ -27,7 +29,7 @@ _CREDENTIAL = {"type": "http", "scheme": "bearer", "description": "given to a se
 class Api(NinjaAPI):
     """Django-ninja's, described as it is served here."""
 
-    def get_openapi_schema(self, **_: Any) -> Any:
+    def get_openapi_schema(self, **_named: Any) -> Any:
         return _described(self)
 
 
@@ -67,7 +69,9 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
     where = ".".join(str(part) for part in first["loc"][:2])
     detail = str(first["msg"]).removeprefix("Value error, ")
-    return ProblemError(422, "value", detail, where, "See /api/v1/openapi.json for what stands there").response()
+    if first["type"] != "value_error" and get_language() != "en":  # the library's own words, which are English
+        detail = _("this value does not fit here")
+    return ProblemError(422, "value", detail, where, _("See /api/v1/openapi.json for what stands there")).response()
 
 
 def _answered(view: Any) -> Any:
@@ -75,9 +79,10 @@ def _answered(view: Any) -> Any:
     def answered(request: HttpRequest, *args: object, **named: object) -> HttpResponseBase:
         response: HttpResponseBase = view(request, *args, **named)
         if isinstance(response, HttpResponseNotAllowed):
-            wrong = f"{request.method} is not what this address is for"
+            wrong = _("%(method)s is not what this address is for") % {"method": request.method}
             headers = {"Allow": response["Allow"]}
-            return ProblemError(405, "method", wrong, next_step=f"Use {response['Allow']}", headers=headers).response()
+            instead = _("Use %(methods)s") % {"methods": response["Allow"]}
+            return ProblemError(405, "method", wrong, next_step=instead, headers=headers).response()
         return response
 
     return answered

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Query, Router
 
 from khata.api.answers import ConnectionDetail, Connections, Forecast, Usage, UsageDay
@@ -92,7 +93,8 @@ def usage(
     until = min(last or asked.today, asked.today - dt.timedelta(days=1))
     since = max(first or max(until, FIRST_DAY) - dt.timedelta(days=DAYS - 1), FIRST_DAY)
     if first and last and first > last:
-        raise ProblemError(400, "days", "the first day comes after the last", "from, to", "Change one of them")
+        wrong = _("the first day comes after the last")
+        raise ProblemError(400, "days", wrong, "from, to", _("Change one of them"))
     start = min(max(since, position(cursor)[0]) if cursor else since, asked.today)
     with own(request, number) as mine:
         end = min(until, start + dt.timedelta(days=MOST_DAYS - 1)) + dt.timedelta(days=1)

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from typing import Annotated, Any
 
+from django.utils.translation import gettext as _
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from khata.formats.text import FormatError, iso_date
@@ -19,36 +20,36 @@ def _day(value: Any) -> dt.date:
     if isinstance(value, dt.date):
         return value
     if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise ValueError("it is not a day like 2024-05-31")
+        raise ValueError(_("it is not a day like 2024-05-31"))
     try:
         return iso_date(value)
-    except FormatError as wrong:
-        raise ValueError(wrong.what) from None
+    except FormatError:
+        raise ValueError(_("there is no such day")) from None
 
 
 def _identity(value: Any) -> int:
     if isinstance(value, int):
         return value
     if not isinstance(value, str) or not _POSITION.fullmatch(value) or int(value) > LARGEST:
-        raise ValueError("it is not the number of a bill")
+        raise ValueError(_("it is not the number of a bill"))
     return int(value)
 
 
 def _against(value: Any) -> int | str:
     if not isinstance(value, str) or not (value == LAST_YEAR or _POSITION.fullmatch(value)):
-        raise ValueError("it is neither the number of a bill nor last-year")
+        raise ValueError(_("it is neither the number of a bill nor last-year"))
     return value if value == LAST_YEAR else min(int(value), LARGEST)
 
 
 def _cursor(value: str) -> str:
     if not _CURSOR.fullmatch(value):
-        raise ValueError("it is not a cursor of this list")
+        raise ValueError(_("it is not a cursor of this list"))
     return value
 
 
 def position(cursor: str) -> tuple[dt.date, int]:
     """Where a page begins: at this day and, of several of that day, this number. Of no list: at an end of time."""
-    day, _, at = cursor.partition(".")
+    day, _dot, at = cursor.partition(".")
     ordinal = min(max(int(day), dt.date.min.toordinal()), dt.date.max.toordinal())
     return dt.date.fromordinal(ordinal), min(int(at), LARGEST)
 

@@ -187,8 +187,9 @@ def _facts(now: Basis, before: Basis, found: Compared) -> dict[str, dict[str, Fa
         LOAD: {
             "load_w": was.load_w,
             "load_before_w": then.load_w,
-            "demand_w": max(each.demand_w for each in now.stretches),
-            "demand_before_w": max(each.demand_w for each in before.stretches),
+            # None: none was recorded.
+            "demand_w": max(each.demand_w for each in now.stretches) or None,
+            "demand_before_w": max(each.demand_w for each in before.stretches) or None,
         },
         CATEGORY: {
             "category": was.category,
@@ -224,8 +225,8 @@ def _fppas_e4(basis: Basis) -> int | None:
 # -- what is stored ----------------------------------------------------------------------------------------------------
 
 _PARTS = """
-    select p.bill_id, p.start, p."end", p.terms_id, t.category, t.area, t.mode = 'prepaid', p.load_w, p.demand_w,
-        p.energy_wh, r.rated_on, r.run_id
+    select p.bill_id, p.start, p."end", p.terms_id, t.category, t.area, t.mode = 'prepaid', p.load_w,
+        coalesce(p.demand_w, 0), p.energy_wh, r.rated_on, r.run_id
     from billing_bill b join billing_billpart p on p.bill_id = b.id join consumers_terms t on t.id = p.terms_id
     join jobs_part j on j.id = b.part_id join billing_billrun r on r.run_id = j.run_id
     where b.id = any(%s) order by p.bill_id, p.number"""

@@ -14,11 +14,12 @@ from khata.billing.queries import MonthUsed, bill_view, months_used
 from khata.consumers.models import Connection
 from khata.discoms.models import Discom
 from khata.display.account import parted
-from khata.display.bill_text import BillView, LineView, SlabView, line_name
-from khata.display.dates import axis_month, day, month, short_day
-from khata.display.labels import LANGUAGES, Label, Language, line_label, unit
+from khata.display.bill_text import BillView, LineView, SlabView, demand_words, estimated, line_name
+from khata.display.dates import axis_month, day, month, months, short_day
+from khata.display.labels import LANGUAGES, Label, Language, heading, line_label, unit
 from khata.display.money import amount, grouped, kw, kwh, rate, rupees, scaled
 from khata.display.paper import BILL, OTHER, CompanyPaper, words
+from khata.display.sources import category_words, clause_words, order_words
 from khata.display.typeset import pdf
 from khata.display.upi import qr_svg, upi_link
 from khata.display.words import rupees_in_words
@@ -44,7 +45,7 @@ class BillPaper:
     view: BillView
     language: Language
     company: CompanyPaper
-    cycle: dt.date
+    used_in: tuple[dt.date, dt.date]  # first and last month of use: the bill's name
     address: str
     mobile: str  # masked to the last four digits; empty if there is none
     prepaid: bool
@@ -79,7 +80,7 @@ def bill_paper(bill: Bill, *, language: Language, company: CompanyPaper) -> Bill
         view=view,
         language=language,
         company=company,
-        cycle=bill.cycle,
+        used_in=bill.used_in,
         address=connection.address,
         mobile=f"******{mobile[-4:]}" if mobile else "",
         prepaid=last.terms.mode == "prepaid",
@@ -130,7 +131,7 @@ def _data(paper: BillPaper) -> dict[str, object]:
         "other": OTHER[language],
         "colour": paper.company.key_colour,
         "company": _company(paper),
-        "month": [month(paper.cycle, language), month(paper.cycle, OTHER[language])],
+        "use": _said(BILL["use_of"], language, month=months(*paper.used_in, language)),
         "number": view.bill_number,
         "draft": view.draft,
         "hero": _hero(paper),
@@ -142,12 +143,13 @@ def _data(paper: BillPaper) -> dict[str, object]:
             [
                 each.meter_number,
                 str(each.multiplier),
-                [kwh(each.previous_wh), short_day(each.previous_day, language)],
-                [kwh(each.present_wh), short_day(each.present_day, language)],
+                [kwh(each.previous_wh), _read_on(each.previous_day, each.previous_estimated, language)],
+                [kwh(each.present_wh), _read_on(each.present_day, each.present_estimated, language)],
                 kwh(each.consumption_wh),
             ]
             for each in view.readings
         ],
+        "estimated": heading("estimated_why", language) if estimated(view.readings) else "",
         "lines": lines,
         "totals": _totals(view),
         "words": rupees_in_words(max(view.payable_paise, 0), language),
@@ -156,7 +158,7 @@ def _data(paper: BillPaper) -> dict[str, object]:
         "chart": _chart(paper),
         "upi": _upi(paper),
         "notes": _notes(paper),
-        "orders": "; ".join(view.orders),
+        "orders": "; ".join(order_words(order, language) for order in view.orders),
         **_size(paper, lines),
     }
 
@@ -170,13 +172,15 @@ def _size(paper: BillPaper, lines: list[dict[str, str]]) -> dict[str, object]:
     company, view = paper.company, paper.view
     rows = sum(1 + len(line["name"] + line["other"]) // 32 for line in lines)
     more = 2 * len(view.readings) + len(view.name) // 40 + len(paper.address) // 40 + 2 * view.draft
+    guess = estimated(view.readings)
+    more += 3 * guess  # its sentence, and dates that break
     short = max(len(company.name_hi), len(company.name_en), len(view.name)) <= 40 and len(paper.address) <= 80
     contact = len(company.address(paper.language) + company.phone + company.email) <= 60
     few = rows <= 14 and len(view.readings) == len(view.orders) == 1 and len(view.slabs) <= 5
     total = max(_FIXED_ROWS + rows + more, _PAGE_ROWS)
     # Smaller letters also break fewer lines: of twice the rows, each needs less than half the height.
     size = math.isqrt(_FULL_SIZE**2 * _PAGE_ROWS // total)
-    return {"size": size, "roomy": few and short and contact}
+    return {"size": size, "roomy": few and short and contact and not guess}
 
 
 def _company(paper: BillPaper) -> dict[str, object]:
@@ -216,12 +220,21 @@ def _facts(paper: BillPaper) -> list[list[str]]:
         ["bill_date", day(view.bill_date, language)],
         ["bill_number", view.bill_number],
         ["division", view.division],
-        ["category", view.category],
+        ["category", category_words(view.category, language)],
         ["supply", BILL["prepaid" if paper.prepaid else "postpaid"].in_(language)],
         ["load", f"{kw(view.sanctioned_load_w)} kW"],
-        ["demand", f"{kw(view.max_demand_w)} kW"],
-        ["basis", BILL["by_smart" if paper.smart else "by_reader"].in_(language)],
+        ["demand", demand_words(view.max_demand_w, language)],
+        ["basis", BILL[_basis(paper)].in_(language)],
     ]
+
+
+def _basis(paper: BillPaper) -> str:
+    return ("by_smart" if paper.smart else "by_reader") + ("_estimated" if estimated(paper.view.readings) else "")
+
+
+def _read_on(date: dt.date, guess: bool, language: Language) -> str:
+    said = short_day(date, language)
+    return f"{said} ({heading('estimated', language)})" if guess else said
 
 
 def _lines(lines: Iterable[LineView], language: Language) -> Iterator[dict[str, str]]:
@@ -241,7 +254,7 @@ def _lines(lines: Iterable[LineView], language: Language) -> Iterator[dict[str, 
             "other": "" if other == line.line_id else other,
             "sum": _sum(line, language),
             "amount": "" if line.amount_paise is None else amount(line.amount_paise),
-            "clause": line.clause,
+            "clause": clause_words(line.clause, language, brief=True),
         }
 
 

@@ -21,6 +21,7 @@ from khata.jobs.bulk import integers
 from khata.kernel.days import date_of, day_number, month_number
 from khata.kernel.determinants import DAYS, Facts
 from khata.kernel.quantities import Int64
+from khata.metering.models import Origin
 from khata.metering.queries import UNKNOWN, Days, Hung, Readings, brought, days, hung, readings
 
 Bool = npt.NDArray[np.bool_]
@@ -28,12 +29,17 @@ Bool = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PartFacts:
-    """All that the bills of some connections depend on. Connections rise; `facts` numbers them 0 … n-1."""
+    """All that the bills of some connections depend on. Connections rise; `facts` numbers them 0 … n-1.
+
+    `readings` were taken of each connection's meters from the day `readings_from` to the month's end, all revisions.
+    """
 
     connections: Int64
     facts: Facts
     terms: TermsRows
     unissued: dict[int, Reason]  # by position: not to be billed this time, and why
+    readings_from: Int64
+    readings: Int64
 
 
 def part_facts(
@@ -49,6 +55,8 @@ def part_facts(
     billed = _or_brought(_last_billed(ids, month.cycle), ids, meters, month)
     spans = _Spans(ids, month, since, term_rows, meters, billed)
     plain, smart = _measured(spans, meters, month)
+    readings_from = np.minimum(spans.start, day_number(month.start) - READ_BACK_DAYS)
+    taken = _taken(spans, meters, plain, readings_from)
     spans.begin_at_readings(plain)
     end, unissued = spans.ends(plain)
     unissued.update(_days_missing(spans, meters, smart, end))
@@ -66,14 +74,16 @@ def part_facts(
         register_meter=registers[0],
         register_day=registers[1],
         register_wh=registers[2],
+        register_estimated=registers[3] == 1,
         demand_meter=demand[0],
         demand_from=demand[1],
         demand_to=demand[2],
         demand_w=demand[3],
         carried_meter=billed.meter,
         carried_wh=billed.register_wh,
+        carried_estimated=billed.estimated,
     )
-    return PartFacts(ids, facts, term_rows, unissued)
+    return PartFacts(ids, facts, term_rows, unissued, readings_from, taken)
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ class _Billed:
     end: Int64
     meter: Int64
     register_wh: Int64
+    estimated: Bool  # that register
     owed_from: Int64  # never billed, but held or parked in an earlier month: where that bill would have begun; else 0
     held: Bool  # since then a bill was held that somebody must look at
 
@@ -91,17 +102,18 @@ def _last_billed(ids: Int64, cycle: dt.date) -> _Billed:
     query = """
         select distinct on (b.connection_id) b.connection_id, (b.cycle - date '1970-01-01')::bigint,
             (b.period_end - date '1970-01-01')::bigint,
-            p.meters[array_upper(p.meters, 1)], p.closing_wh[array_upper(p.closing_wh, 1)]
+            p.meters[array_upper(p.meters, 1)], p.closing_wh[array_upper(p.closing_wh, 1)],
+            (p.meters[array_upper(p.meters, 1)] = any(p.closing_estimated))::int::bigint
         from billing_bill b join billing_billpart p on p.bill_id = b.id
         where b.connection_id = any(%s) and b.cycle < %s
         order by b.connection_id, b.cycle desc, b.revision desc, p.number desc"""
-    rows = integers(query, (ids.tolist(), cycle), 5)
+    rows = integers(query, (ids.tolist(), cycle), 6)
     at = np.searchsorted(ids, rows[0])
-    last_cycle, end, meter, register = (np.zeros(len(ids), np.int64) for _ in range(4))
-    for column, values in zip((last_cycle, end, meter, register), rows[1:], strict=True):
+    last_cycle, end, meter, register, estimated = (np.zeros(len(ids), np.int64) for _ in range(5))
+    for column, values in zip((last_cycle, end, meter, register, estimated), rows[1:], strict=True):
         column[at] = values
     owed, held = _since_then(ids, last_cycle, cycle)
-    return _Billed(end, meter, register, np.where(end > 0, 0, owed), held)
+    return _Billed(end, meter, register, estimated == 1, np.where(end > 0, 0, owed), held)
 
 
 def _since_then(ids: Int64, last_cycle: Int64, cycle: dt.date) -> tuple[Int64, Bool]:
@@ -138,13 +150,14 @@ def _or_brought(billed: _Billed, ids: Int64, meters: Hung, month: Month) -> _Bil
     counts = (last.meter[at] == meters.meter) & (day >= meters.from_day)
     counts &= (day > billed.end[owner]) & (day >= billed.owed_from[owner])
     owner, at, day = owner[counts], at[counts], day[counts]
-    held = billed.held.copy()
+    held, estimated = billed.held.copy(), billed.estimated.copy()
     held[owner[day > billed.owed_from[owner]]] = False
+    estimated[owner] = False
     end, meter, register, owed = (
         column.copy() for column in (billed.end, billed.meter, billed.register_wh, billed.owed_from)
     )
     end[owner], meter[owner], register[owner], owed[owner] = day, last.meter[at], last.register_wh[at], 0
-    return _Billed(end, meter, register, owed, held)
+    return _Billed(end, meter, register, estimated, owed, held)
 
 
 class _Spans:
@@ -213,13 +226,16 @@ def _first_of(count: int, owner: Int64, day: Int64) -> Int64:
     return np.where(first == 2**40, 0, first)
 
 
+READ_BACK_DAYS = 62  # before the month: of every meter, so that one read each second month has its reading before
+
+
 def _measured(spans: _Spans, meters: Hung, month: Month) -> tuple[Readings, Days]:
     """Readings and meter days of the periods. The few connections that were not billed for long are read apart."""
     start = day_number(month.start)
     of = spans.meter_of
     late = (spans.start[of] < start) & (meters.meter > 0)
     late_smart = late & (meters.smart == 1)
-    since = month.start - dt.timedelta(days=62)
+    since = month.start - dt.timedelta(days=READ_BACK_DAYS)
     late_plain = (spans.start[of] < day_number(since)) & (meters.meter > 0)
     plain = readings(np.unique(meters.meter[meters.meter > 0]), since, month.end)
     smart = days(meters.meter[meters.smart == 1], month.start, month.end)
@@ -230,6 +246,21 @@ def _measured(spans: _Spans, meters: Hung, month: Month) -> tuple[Readings, Days
         first = date_of(int(spans.start[of][late_smart].min()))
         smart = Days(*_joined(smart, days(meters.meter[late_smart], first, month.start)))
     return plain, smart
+
+
+def _taken(spans: _Spans, meters: Hung, plain: Readings, since: Int64) -> Int64:
+    """How many readings were taken of each connection's meters from its day `since` on, corrections counted too.
+
+    They are never taken back, so that there are more later only if one has come: late_days.py asks the same question.
+    """
+    pairs = np.unique(np.array([spans.meter_of, meters.meter])[:, meters.meter > 0], axis=1)
+    owner, meter = pairs
+    low = np.searchsorted(plain.meter * DAYS + plain.day, meter * DAYS + since[owner])
+    high = np.searchsorted(plain.meter, meter, side="right")
+    upto = np.concatenate([[0], np.cumsum(plain.revision + 1)])
+    taken = np.zeros(len(spans.ids), np.int64)
+    np.add.at(taken, owner, upto[high] - upto[np.minimum(low, high)])
+    return taken
 
 
 def _joined(one: Readings | Days, other: Readings | Days) -> list[Int64]:
@@ -260,23 +291,30 @@ def _days_missing(spans: _Spans, meters: Hung, smart: Days, end: Int64) -> dict[
     return {int(row): DAYS_MISSING for row in spans.meter_of[short]}
 
 
-def _registers(plain: Readings, smart: Days, billed: _Billed, changed: dict[int, int]) -> tuple[Int64, Int64, Int64]:
-    """Registers at day boundaries, from readings and from both ends of meter days; sorted by meter and day."""
+def _registers(
+    plain: Readings, smart: Days, billed: _Billed, changed: dict[int, int]
+) -> tuple[Int64, Int64, Int64, Int64]:
+    """Registers at day boundaries, from readings and from both ends of meter days; sorted by meter and day.
+
+    The last column says which are of a day that was estimated.
+    """
     bare = _without_register(smart)
     register = np.where(bare, _running(smart, billed, changed), smart.register_wh)
     kept = (register != UNKNOWN) & (smart.total_wh != UNKNOWN)
     meter, day, total, register = smart.meter[kept], smart.day[kept], smart.total_wh[kept], register[kept]
+    guess = (smart.origin[kept] == Origin.ESTIMATED).astype(np.int64)
     # A day's beginning is the end of the day before; only after a gap must it be worked back.
     alone = np.ones(len(meter), np.bool_)
     alone[1:] = (meter[1:] != meter[:-1]) | (day[1:] != day[:-1] + 1)
     meters = np.concatenate([plain.meter, meter, meter[alone]])
     at = np.concatenate([plain.day, day + 1, day[alone]])
     wh = np.concatenate([plain.register_wh, register, (register - total)[alone]])
+    estimated = np.concatenate([np.zeros_like(plain.meter), guess, guess[alone]])
     order = np.lexsort((at, meters))
-    meters, at, wh = meters[order], at[order], wh[order]
+    meters, at, wh, estimated = meters[order], at[order], wh[order], estimated[order]
     first = np.ones(len(meters), np.bool_)
     first[1:] = (meters[1:] != meters[:-1]) | (at[1:] != at[:-1])
-    return meters[first], at[first], wh[first]
+    return meters[first], at[first], wh[first], estimated[first]
 
 
 def _running(smart: Days, billed: _Billed, changed: dict[int, int]) -> Int64:
@@ -355,15 +393,15 @@ def _energy_wh(meter: int, start: Int64, end: Int64) -> int | None:
 
 
 def _demands(plain: Readings, smart: Days) -> tuple[Int64, Int64, Int64, Int64]:
-    known = smart.demand_w != UNKNOWN
+    known, said = smart.demand_w != UNKNOWN, plain.demand_w != UNKNOWN
     # What a reading shows was drawn since the reading before: it says nothing of the days before that one.
     since = np.zeros_like(plain.day)
     since[1:] = np.where(plain.meter[1:] == plain.meter[:-1], plain.day[:-1], 0)
-    meter = np.concatenate([plain.meter, smart.meter[known]])
+    meter = np.concatenate([plain.meter[said], smart.meter[known]])
     order = np.argsort(meter, kind="stable")
     return (
         meter[order],
-        np.concatenate([since, smart.day[known]])[order],
-        np.concatenate([plain.day, smart.day[known] + 1])[order],
-        np.concatenate([plain.demand_w, smart.demand_w[known]])[order],
+        np.concatenate([since[said], smart.day[known]])[order],
+        np.concatenate([plain.day[said], smart.day[known] + 1])[order],
+        np.concatenate([plain.demand_w[said], smart.demand_w[known]])[order],
     )

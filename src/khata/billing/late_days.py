@@ -1,4 +1,4 @@
-"""Days that came late: who was held for want of them is billed again, without anybody's decision.
+"""Days and readings that came late: who was held for want of them is billed again, without anybody's decision.
 
 A run of one connection under the orders and limits of the run that held it, as a release is (docs/adr/0015, 0022).
 Bills that are out already stay as they are; what late days change of them is in the next bill (billing/facts.py).
@@ -12,17 +12,18 @@ from django.db import connection, transaction
 from khata.billing.models import BillRun
 from khata.billing.operations import alone
 from khata.billing.release import NO_BILLS, bill_ones
-from khata.billing.rules import UNREAD
+from khata.billing.rules import CURABLE
 from khata.discoms.models import Discom
 from khata.jobs.models import Run
 from khata.jobs.operations import commit_without_waiting, plan
 
-# The newest row of a month, nobody keeps it back, and since its part looked something measured or bounded came.
+# The newest row of a month, nobody keeps it back, and since its part looked something measured or bounded came: a day
+# of its period, or a reading more than it had seen (facts.py counts them alike).
 _WAITING = """
     select u.part_id, u.connection_id from billing_unissued u
     join consumers_connection c on c.id = u.connection_id and c.live and c.discom_id = %(discom)s
     join jobs_part p on p.id = u.part_id join jobs_runclosed x on x.run_id = p.run_id
-    where u.outcome = 'held' and u.reason = any(%(unread)s)
+    where u.outcome = 'held' and u.reason = any(%(curable)s)
         and not exists (select from billing_unissued
                         where connection_id = u.connection_id and cycle = u.cycle and part_id > u.part_id)
         and not exists (select from billing_bill
@@ -30,17 +31,27 @@ _WAITING = """
         and not exists (select from jobs_run where key = 'late:' || u.part_id || ':' || u.connection_id)
         and (select verdict from billing_decision where part_id = u.part_id and connection_id = u.connection_id
              order by id desc limit 1) is distinct from 'keep'
-        and exists (select from metering_installation i
-                    join metering_meterday d on d.meter_id = i.meter_id and d.channel = 0
-                        and d.day >= (u.evidence->>'start')::date and d.day < u.cycle
-                    where i.connection_id = u.connection_id
-                        and (d.origin <> 2 or d.register_wh is not null)
-                        and d.delivery > (u.evidence->>'delivery')::bigint)
+        and (exists (select from metering_installation i
+                     join metering_meterday d on d.meter_id = i.meter_id and d.channel = 0
+                         and d.day >= (u.evidence->>'start')::date and d.day < u.cycle
+                     where i.connection_id = u.connection_id
+                         and (d.origin <> 2 or d.register_wh is not null)
+                         and d.delivery > (u.evidence->>'delivery')::bigint)
+            or (u.evidence->>'readings')::bigint < (
+                    select coalesce(sum(r.taken), 0)
+                    from (select distinct meter_id
+                          from (select distinct on (from_date) meter_id from metering_installation
+                                where connection_id = u.connection_id and from_date < u.cycle
+                                order by from_date, revision desc) h) m
+                    cross join lateral (
+                        select max(revision) + 1 as taken from metering_reading
+                        where meter_id = m.meter_id and day between (u.evidence->>'readings_from')::date and u.cycle
+                        group by day) r))
     order by u.cycle, u.part_id, u.connection_id"""
 
 
 def bill_late(*, discom: Discom, today: dt.date, actor: str) -> dict[str, int]:
-    """Bill again whoever was held unread and has new days since; what a killed process did stays done.
+    """Bill again whoever was held unread and has new days or readings since; what a killed process did stays done.
 
     Counts are those of a run: expected = issued + held + parked + not due. Dated today, months in their order. Raises
     RunBusyError while another process bills the company, RunDoesNotCloseError.
@@ -55,7 +66,7 @@ def bill_late(*, discom: Discom, today: dt.date, actor: str) -> dict[str, int]:
 
 def _waiting(discom: Discom) -> list[tuple[int, int]]:
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, {"discom": discom.id, "unread": list(UNREAD)})
+        cursor.execute(_WAITING, {"discom": discom.id, "curable": list(CURABLE)})
         return list(cursor.fetchall())
 
 

@@ -13,6 +13,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from khata.consumers.models import Connection, Terms
 from khata.discoms.models import Discom, Office
 from khata.jobs.models import Part, Run
+from khata.kernel.days import month_number, month_start
 from khata.ledger.models import Entry
 from khata.tariffs.models import RateSchedule
 
@@ -77,7 +78,7 @@ class Approval(models.Model):
 
 class BillRun(models.Model):
     """A run over one division for one bill month; or over one connection of it that was held: released by a decision,
-    or billed again because days came late."""
+    or billed again because days or readings came late."""
 
     run = models.OneToOneField(Run, models.PROTECT, primary_key=True)
     discom = models.ForeignKey(Discom, models.PROTECT)
@@ -87,7 +88,9 @@ class BillRun(models.Model):
     due_date = models.DateField()
     rated_on = models.DateField(help_text="whose day's figures its bills bear: the bill date of the month's own run")
     decision = models.OneToOneField(Decision, models.PROTECT, null=True)
-    late_part = models.ForeignKey(Part, models.PROTECT, null=True, help_text="that held it before the late days came")
+    late_part = models.ForeignKey(
+        Part, models.PROTECT, null=True, help_text="that held it before days or readings came late"
+    )
 
     class Meta:
         constraints = [
@@ -97,6 +100,13 @@ class BillRun(models.Model):
             models.CheckConstraint(condition=Q(decision=None) | Q(late_part=None), name="bill_run_for_one_cause"),
             models.CheckConstraint(condition=Q(cycle__day=1), name="bill_run_cycle_is_a_month"),
         ]
+
+
+def used_in(*, cycle: datetime.date, days: int) -> tuple[datetime.date, datetime.date]:
+    """First and last month of the use that a bill of this month and so many days bills: by them it is named, as the
+    months of every chart are. Made in June, it is the bill for the use of May."""
+    last = month_number(cycle) - 1
+    return month_start(last - max(0, (2 * days + 30) // 60 - 1)), month_start(last)
 
 
 def bill_number(*, cycle: datetime.date, identity: int) -> str:
@@ -141,6 +151,14 @@ class Bill(models.Model):
     def number(self) -> str:
         return bill_number(cycle=self.cycle, identity=self.id)
 
+    @property
+    def used_in(self) -> tuple[datetime.date, datetime.date]:
+        return used_in(cycle=self.cycle, days=(self.period_end - self.period_start).days)
+
+    @property
+    def last_day(self) -> datetime.date:
+        return self.period_end - datetime.timedelta(days=1)
+
 
 class BillPart(models.Model):
     """A stretch of days under one order and one set of terms: determinants, and paise in the order of the schedule."""
@@ -153,12 +171,18 @@ class BillPart(models.Model):
     schedule = models.ForeignKey(RateSchedule, models.DO_NOTHING, db_constraint=False, db_index=False)
     terms = models.ForeignKey(Terms, models.DO_NOTHING, db_constraint=False, db_index=False)
     load_w = models.IntegerField()
-    demand_w = models.IntegerField()
+    demand_w = models.IntegerField(null=True, help_text="the highest recorded in its days; empty where none was")
     energy_wh = models.BigIntegerField()
     lines_paise = ArrayField(models.BigIntegerField())
     meters = ArrayField(models.BigIntegerField(), help_text="meters that measured it, one after the other")
     opening_wh = ArrayField(models.BigIntegerField(), help_text="register of each when the part began")
     closing_wh = ArrayField(models.BigIntegerField(), help_text="register of each when it ended")
+    opening_estimated = ArrayField(
+        models.BigIntegerField(), null=True, help_text="meters whose opening was estimated then; empty: of none"
+    )
+    closing_estimated = ArrayField(
+        models.BigIntegerField(), null=True, help_text="meters whose closing was estimated then; empty: of none"
+    )
     kernel = models.SmallIntegerField()
 
 
@@ -194,3 +218,8 @@ class OldBill(models.Model):
     month = models.DateField()
     units_wh = models.BigIntegerField()
     amount_paise = models.BigIntegerField()
+
+    @property
+    def used_in(self) -> tuple[datetime.date, datetime.date]:
+        """Its days were not handed over; it stands for one month."""
+        return used_in(cycle=self.month, days=30)

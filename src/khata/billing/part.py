@@ -15,11 +15,11 @@ from khata.billing.models import BillRun, Unissued
 from khata.billing.queries import addressees
 from khata.billing.rules import (
     BY_STATUS,
+    CURABLE,
     DEMAND_TIMES,
     TOO_DEAR,
     TOO_HIGH,
     TOO_MUCH,
-    UNREAD,
     Bills,
     Month,
     Policy,
@@ -37,7 +37,7 @@ from khata.kernel.bills import Priced, Segments, cuts, price
 from khata.kernel.days import date_of, day_number
 from khata.kernel.determinants import Determinants, determine
 from khata.kernel.order import Order
-from khata.kernel.quantities import Int64
+from khata.kernel.quantities import Bool, Int64
 from khata.kernel.rating import KERNEL_VERSION
 from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
@@ -151,7 +151,7 @@ def _segments(setting: Setting, read: PartFacts, found: Determinants, owners: In
         area=read.terms.area[terms],
         prepaid=read.terms.prepaid[terms],
         load_w=read.terms.load_w[terms],
-        demand_w=found.demand_w[rows],
+        demand_w=np.maximum(found.demand_w[rows], 0),
         energy_wh=found.energy_wh[rows],
         bill_day=np.full(len(rows), day_number(setting.bill_run.rated_on)),
         categories=(*setting.categories, "not in any order"),
@@ -187,8 +187,10 @@ def _store_unissued(
             "end": str(date_of(int(read.facts.end[position]))),
         }
         facts.update(unissued[position].facts)
-        if unissued[position].code in UNREAD:
+        if unissued[position].code in CURABLE:
             facts["delivery"] = seen
+            facts["readings_from"] = str(date_of(int(read.readings_from[position])))
+            facts["readings"] = int(read.readings[position])
         row = rated.get(position)
         if row is not None:
             for name in ("energy_wh", "load_w", "assessed_paise"):
@@ -329,6 +331,7 @@ def _store_parts(
         lines[group.rows, : group.rated.lines.shape[1]] = group.rated.lines
         count[group.rows] = group.rated.lines.shape[1]
     meters, opening, closing, stretches = side_by_side(determinants, len(segments))
+    demand = determinants.demand_w
     rows = np.flatnonzero(kept[segments.bill])
     copy_in(
         "billing_billpart",
@@ -340,15 +343,30 @@ def _store_parts(
             "schedule_id": pgcopy.int8(schedule[rows]),
             "terms_id": pgcopy.int8(read.terms.id[determinants.terms][rows]),
             "load_w": pgcopy.int4(segments.load_w[rows]),
-            "demand_w": pgcopy.int4(segments.demand_w[rows]),
+            "demand_w": pgcopy.int4(demand[rows], null=demand[rows] < 0),
             "energy_wh": pgcopy.int8(segments.energy_wh[rows]),
             "lines_paise": pgcopy.int8_array(lines[rows], lengths=count[rows]),
             "meters": pgcopy.int8_array(meters[rows], lengths=stretches[rows]),
             "opening_wh": pgcopy.int8_array(opening[rows], lengths=stretches[rows]),
             "closing_wh": pgcopy.int8_array(closing[rows], lengths=stretches[rows]),
             "kernel": pgcopy.int2(np.full(len(rows), KERNEL_VERSION)),
+            **_estimated("opening_estimated", determinants, determinants.stretch_opening_estimated, rows),
+            **_estimated("closing_estimated", determinants, determinants.stretch_closing_estimated, rows),
         },
     )
+
+
+def _estimated(name: str, found: Determinants, which: Bool, rows: Int64) -> dict[str, pgcopy.Column]:
+    """The column of meters whose register was estimated, of some segments; none where all were read."""
+    owner, meter = found.stretch_segment[which], found.stretch_meter[which]
+    if not len(owner):
+        return {}
+    order = np.argsort(owner, kind="stable")
+    owner, meter = owner[order], meter[order]
+    count = np.bincount(owner, minlength=len(found.start))
+    table = np.zeros((len(found.start), int(count.max())), np.int64)
+    table[owner, np.arange(len(owner)) - np.searchsorted(owner, owner)] = meter
+    return {name: pgcopy.int8_array(table[rows], lengths=count[rows], null=count[rows] == 0)}
 
 
 def _queue(

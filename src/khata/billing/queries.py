@@ -17,6 +17,7 @@ from khata.discoms.models import Discom
 from khata.display.bill_text import BillView, LineView, ReadingView, SlabView, times
 from khata.display.charts import MonthBar
 from khata.display.labels import Language
+from khata.display.sources import clause_words, order_words, reading_words
 from khata.formats.pgcopy import Field
 from khata.jobs.bulk import copy_out, integers
 from khata.kernel.bills import Group, Priced, Segments, price
@@ -70,8 +71,8 @@ def addressees(connections: Int64, owed_on: Sequence[int]) -> Addressees:
 _DIGEST_BILLS = """
     select concat_ws('|', c.account_number, b.kind, b.revision, b.bill_date, b.due_date, b.period_start, b.period_end,
         b.energy_wh, b.assessed_paise, b.subsidy_paise, b.rebate_paise, b.payable_paise, b.arrears_paise, b.draft,
-        p.number, p.start, p."end", e."order", e.sha256, s.name, p.load_w, p.demand_w, p.energy_wh, p.lines_paise,
-        p.opening_wh, p.closing_wh, g.amount_paise, m.template, m.values)
+        p.number, p.start, p."end", e."order", e.sha256, s.name, p.load_w, coalesce(p.demand_w, -1), p.energy_wh,
+        p.lines_paise, p.opening_wh, p.closing_wh, g.amount_paise, m.template, m.values)
     from billing_bill b
     join consumers_connection c on c.id = b.connection_id
     join discoms_discom d on d.id = c.discom_id
@@ -140,8 +141,8 @@ def rated_again(run: BillRun, bills: Sequence[int] | None) -> StoredParts:
         select p.bill_id, (p.start - date '1970-01-01')::bigint, (p."end" - date '1970-01-01')::bigint,
             (coalesce(array_position(%s::text[], t.category), %s) - 1)::bigint,
             (coalesce(array_position(%s::text[], t.area), %s) - 1)::bigint,
-            (t.mode = 'prepaid')::int::bigint, p.load_w::bigint, p.demand_w::bigint, p.energy_wh, p.schedule_id,
-            p.lines_paise
+            (t.mode = 'prepaid')::int::bigint, p.load_w::bigint, coalesce(p.demand_w, 0)::bigint, p.energy_wh,
+            p.schedule_id, p.lines_paise
         from billing_bill b join jobs_part j on j.id = b.part_id
         join billing_billpart p on p.bill_id = b.id join consumers_terms t on t.id = p.terms_id
         where j.run_id = %s and (%s::bigint[] is null or b.id = any(%s))
@@ -311,6 +312,12 @@ def bills_of(account_number: str, cycle: dt.date | None) -> list[Bill]:
     return list((found.filter(cycle=cycle) if cycle else found).order_by("-cycle", "-revision"))
 
 
+def bills_resting_on(*, connection_id: int, day: dt.date) -> list[Bill]:
+    """The issued bills of a connection whose period holds this day, oldest first; of each the revision that counts."""
+    found = Bill.objects.filter(connection_id=connection_id, period_start__lte=day, period_end__gt=day)
+    return list({(each.cycle, each.kind): each for each in found.order_by("cycle", "kind", "revision")}.values())
+
+
 def unissued_of(
     account_number: str, *, cycle: dt.date | None, after: dt.date | None
 ) -> tuple[dt.date, Unissued] | None:
@@ -355,7 +362,7 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
         division=run.division.name_hi if hindi else run.division.name_en,
         category=" + ".join(dict.fromkeys(group.schedule.name for _, group, _ in groups)),
         sanctioned_load_w=parts[-1].load_w,
-        max_demand_w=max(part.demand_w for part in parts),
+        max_demand_w=max((part.demand_w for part in parts if part.demand_w is not None), default=None),
         energy_wh=bill.energy_wh,
         period_start=bill.period_start,
         period_end=bill.period_end,
@@ -372,20 +379,22 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
         payable_paise=bill.payable_paise + bill.arrears_paise,
         draft=bill.draft,
         orders=tuple(dict.fromkeys(group.order.title for _, group, _ in groups)),
-        sources=_sources(groups),
+        sources=_sources(groups, language),
     )
 
 
-def _sources(groups: Sequence[tuple[int, Group, int]]) -> tuple[str, ...]:
+def _sources(groups: Sequence[tuple[int, Group, int]], language: Language) -> tuple[str, ...]:
     """The orders that rated the bill, and the readings that its lines cite or that made it a draft, each once."""
     found: dict[str, None] = {}
     for _, group, at in groups:
-        found[f"{group.order.title} ({group.order.path})"] = None
+        found[f"{order_words(group.order.title, language)} ({group.order.path})"] = None
         cited = {step.clause for line in explain(group, at) for step in line.steps}
         cited |= {ref.text for ref in _rules_used(group, at)}
         for reading in group.order.readings:
             if reading.id in cited:
-                found[f"{reading.id} ({reading.evidence}): {reading.question} {reading.answer}"] = None
+                point = f"{clause_words(reading.id, language)} ({reading.id}, {reading.evidence})"
+                said = " ".join(reading_words(text, language) for text in (reading.question, reading.answer))
+                found[f"{point}: {said}"] = None
     return tuple(found)
 
 
@@ -412,20 +421,22 @@ def _rules_used(group: Group, at: int) -> Iterator[Ref]:
 
 def _reading_views(parts: list[BillPart]) -> tuple[ReadingView, ...]:
     """Each meter once: parts that split its stretch are joined again."""
-    spans: dict[int, list[tuple[int, int, dt.date, dt.date]]] = {}
+    spans: dict[int, list[tuple[int, int, BillPart]]] = {}
     for part in parts:
         for meter, opening, closing in zip(part.meters, part.opening_wh, part.closing_wh, strict=True):
-            spans.setdefault(meter, []).append((opening, closing, part.start, part.end))
+            spans.setdefault(meter, []).append((opening, closing, part))
     serials = dict(Meter.objects.filter(id__in=spans).values_list("id", "serial"))
     return tuple(
         ReadingView(
             meter_number=serials[meter],
             previous_wh=span[0][0],
-            previous_day=span[0][2],
+            previous_day=span[0][2].start,
             present_wh=span[-1][1],
-            present_day=span[-1][3],
+            present_day=span[-1][2].end,
             multiplier=1,
             consumption_wh=span[-1][1] - span[0][0],
+            previous_estimated=meter in (span[0][2].opening_estimated or ()),
+            present_estimated=meter in (span[-1][2].closing_estimated or ()),
         )
         for meter, span in spans.items()
     )

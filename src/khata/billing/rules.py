@@ -70,8 +70,9 @@ BY_STATUS = {
 # Held until somebody has looked: a later month would hide the absurd one in its own average.
 LASTING = (TOO_DEAR.code, TOO_MUCH.code, TOO_HIGH.code, EARLIER_HOLD.code)
 
-# Held for want of days or registers: billed without anybody's decision once these come (billing/late_days.py).
-UNREAD = (BY_STATUS[NO_READING].code, DAYS_MISSING.code)
+# Held for want of days or registers, or for one that cannot be right: billed without anybody's decision once others
+# come (billing/late_days.py).
+CURABLE = (BY_STATUS[NO_READING].code, DAYS_MISSING.code, BY_STATUS[NEGATIVE].code)
 
 _PERCENT, _HOURS, _W_PER_KW = 100, 24, 1000
 
@@ -233,6 +234,8 @@ def renumbered(found: Determinants, rows: Int64) -> Determinants:
         stretch_meter=found.stretch_meter[kept],
         stretch_opening=found.stretch_opening[kept],
         stretch_closing=found.stretch_closing[kept],
+        stretch_opening_estimated=found.stretch_opening_estimated[kept],
+        stretch_closing_estimated=found.stretch_closing_estimated[kept],
         status=found.status,
     )
 

@@ -17,7 +17,7 @@ from khata.billing.operations import PART_SIZE, WORKERS, BillingError, run_cycle
 from khata.billing.queries import bill_view, bills_of, digest, rated_again, unissued_in, unissued_of
 from khata.billing.release import make_released
 from khata.commands import bill_change
-from khata.commands.clock import business_date
+from khata.commands.clock import asked_day, business_date
 from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
 from khata.consumers.queries import resolve
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run = verbs.add_parser("run", help="bill one month; a killed run goes on where it was")
     _of_cycle(run)
     run.add_argument("--division", help="only this division")
-    run.add_argument("--bill-date", type=_day, help="default: the company's bill day of the month")
+    run.add_argument("--bill-date", type=asked_day, help="default: the company's bill day of the month")
     run.add_argument("--tariffs", type=Path, default=settings.KHATA_TARIFFS, help="folder of the tariff orders")
     run.add_argument("--part-size", type=int, default=PART_SIZE, help="connections in one transaction")
     run.add_argument("--workers", type=int, default=WORKERS, help=f"threads that work on parts (default {WORKERS})")
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release = verbs.add_parser("release", help="make the bills that officers have released")
     release.add_argument("--discom", help="only this company's")
     release.add_argument("--json", action="store_true")
-    late = verbs.add_parser("late", help="bill again who was held for want of days that have come since")
+    late = verbs.add_parser("late", help="bill again who was held for want of days or readings that have come since")
     late.add_argument("--discom", help="only this company's")
     late.add_argument("--json", action="store_true")
     show = verbs.add_parser("show", help="a bill with its lines, or who got none and why")
@@ -76,13 +76,6 @@ def _month(text: str) -> dt.date:
         return dt.date.fromisoformat(f"{text}-01")
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a month; write it as 2024-06") from None
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2024-06-08") from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -170,7 +163,7 @@ def _release(args: argparse.Namespace) -> int:
 
 
 def _late(args: argparse.Namespace) -> int:
-    return _ones(args, "with late days", bill_late)
+    return _ones(args, "with late days or readings", bill_late)
 
 
 class _MakesOnes(Protocol):

@@ -1,5 +1,6 @@
 """The only place that asks what day and what time it is. KHATA_TODAY and KHATA_NOW set both, for a demo or a drill."""
 
+import argparse
 import datetime as dt
 import os
 from zoneinfo import ZoneInfo
@@ -26,6 +27,14 @@ def now() -> dt.datetime:
         today = business_date()
         moment = moment or dt.datetime.combine(today, real.timetz())
     return (moment or real).astimezone(dt.UTC)
+
+
+def asked_day(text: str) -> dt.date:
+    """For argparse: a day as somebody types it."""
+    try:
+        return iso_date(text)
+    except FormatError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it like 2024-05-31") from None
 
 
 def _today() -> dt.date | None:

@@ -32,7 +32,7 @@ COMMANDS = {
     "deliveries": Command("khata.commands.deliveries", "take files of meter data in, show what became of them"),
     "demo": Command("khata.commands.demo", "a small Kanpur: real consumption, bills, books"),
     "ledger": Command("khata.commands.ledger", "verify the books, and the sum of each head"),
-    "meterdays": Command("khata.commands.meterdays", "show what is stored of a meter"),
+    "meterdays": Command("khata.commands.meterdays", "show what is stored of a meter, put a day of it right"),
     "migration": Command("khata.commands.migration", "move a company here from its old system, and back"),
     "notices": Command("khata.commands.notices", "send the messages that wait, show their registered texts"),
     "number": Command("khata.commands.number", "find the connection behind an account number, old or new"),

@@ -1,23 +1,14 @@
-"""`khata meterdays show`: what is stored of a meter."""
+"""`khata meterdays show | edit | substitute`: what is stored of a meter, and putting a day of it right."""
 
-import argparse
+from khata.commands import meterdays_edit, meterdays_show, meterdays_substitute
+from khata.commands.actions import Actions
 
-from khata.commands import meterdays_show
-from khata.commands.main import CommandModule
-
-_ACTIONS: dict[str, tuple[CommandModule, str]] = {
-    "show": (meterdays_show, "the half-hours of a meter's day, or its days of a month"),
-}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(_ACTIONS))
-    for name, (module, summary) in _ACTIONS.items():
-        action = actions.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        module.add_arguments(action)
-        action.add_argument("--json", action="store_true", help="energy in Wh, demand in W, ISO dates")
-
-
-def run(args: argparse.Namespace) -> int:
-    module, _ = _ACTIONS[args.action]
-    return module.run(args)
+_ACTIONS = Actions(
+    {
+        "show": (meterdays_show, "the half-hours of a meter's day, or its days of a month"),
+        "edit": (meterdays_edit, "put other values in place of a day's, as an officer decided"),
+        "substitute": (meterdays_substitute, "put another meter's day, or other values, in place of a day's"),
+    },
+    lambda action: action.add_argument("--json", action="store_true", help="energy in Wh, demand in W, ISO dates"),
+)
+add_arguments, run = _ACTIONS.add_arguments, _ACTIONS.run

@@ -8,12 +8,22 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from khata.commands.clock import INDIA
 from khata.commands.errors import CommandError
 from khata.display import dates
 from khata.display.labels import LANGUAGES, Label, Language
 from khata.display.money import kw, kwh
 from khata.formats.text import FormatError, iso_date
-from khata.metering.queries import ShownBlocks, ShownDay, UnknownMeterError, day_totals, meter_id, one_day
+from khata.metering.queries import (
+    ShownBlocks,
+    ShownDay,
+    ShownEdit,
+    UnknownMeterError,
+    day_totals,
+    edits_of,
+    meter_id,
+    one_day,
+)
 
 _COLUMNS = 6
 _WORDS = {
@@ -26,8 +36,17 @@ _WORDS = {
     "none": Label("कुछ दर्ज नहीं है", "nothing is stored"),
     "no_blocks": Label("आधे घण्टे ज्ञात नहीं हैं", "half-hours are not known"),
     "not_measured": Label(
-        "E अनुमान, S बदला हुआ, D सुधारा हुआ; बाकी मीटर से", "E estimated, S substituted, D edited; the others measured"
+        "E अनुमानित, S बदला गया, D सुधारा गया; बाकी मीटर से", "E estimated, S substituted, D edited; the others measured"
     ),
+    "edit": Label(
+        "संशोधन {revision} अधिकारी ने सुधारा: {who}, {day}. {reason}",
+        "Revision {revision} was edited by {who} on {day}: {reason}",
+    ),
+    "substitute": Label(
+        "संशोधन {revision} में अधिकारी ने मान बदले: {who}, {day}. {reason}",
+        "Revision {revision} was substituted by {who} on {day}: {reason}",
+    ),
+    "since": Label("  उसके बाद नए मान आए: {senders}", "  Other values came since from {senders}"),
     "missing": Label("दिन जिनका कुल ज्ञात नहीं", "Days without a known total"),
 }
 
@@ -58,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     args.day, of_month = args.when
     if not of_month:
         found = one_day(meter, args.day)
-        answer = _day_as_json(args, found) if args.json else _day_as_text(args, found)
+        edits = edits_of(meter, args.day)
+        answer = _day_as_json(args, found, edits) if args.json else _day_as_text(args, found, edits)
     else:
         args.month = args.day
         end = args.month + dt.timedelta(days=calendar.monthrange(args.month.year, args.month.month)[1])
@@ -68,12 +88,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _day_as_json(args: argparse.Namespace, found: ShownBlocks | None) -> str:
+def _day_as_json(args: argparse.Namespace, found: ShownBlocks | None, edits: Sequence[ShownEdit]) -> str:
     """A day that is not stored has the meter and the day alone, and `stored` says so."""
     answer = {"meter": args.meter, "day": args.day.isoformat(), "stored": found is not None}
     if found:
         dead = [n for n in range(1, 49) if found.off is not None and found.off >> (n - 1) & 1]
         answer |= {**asdict(found), "origin": _ORIGINS[found.origin], "origins": _letters(found), "off": dead}
+        answer["edits"] = [{**asdict(each), "at": each.at.isoformat()} for each in edits]
     return json.dumps(answer, default=str) + "\n"
 
 
@@ -110,7 +131,7 @@ def _word(name: str, language: Language) -> str:
     return _WORDS[name].in_(language)
 
 
-def _day_as_text(args: argparse.Namespace, found: ShownBlocks | None) -> str:
+def _day_as_text(args: argparse.Namespace, found: ShownBlocks | None, edits: Sequence[ShownEdit]) -> str:
     lang = args.lang
     lines = [f"{_word('meter', lang)} {args.meter}, {dates.day(args.day, lang)}"]
     if found is None:
@@ -120,6 +141,7 @@ def _day_as_text(args: argparse.Namespace, found: ShownBlocks | None) -> str:
         f"{_word('register', lang)}: {_known(found.register_wh, kwh)}",
         f"{_word('demand', lang)}: {_known(found.demand_w, kw)}",
         f"{_word('revision', lang)}: {found.revision}",
+        *(line for each in edits for line in _told(each, lang)),
     ]
     if found.blocks_wh is None:
         return "\n".join([*lines, _word("no_blocks", lang)]) + "\n"
@@ -132,6 +154,17 @@ def _day_as_text(args: argparse.Namespace, found: ShownBlocks | None) -> str:
     table = ["   ".join(cells[at : at + _COLUMNS]) for at in range(0, len(cells), _COLUMNS)]
     said = [_word("not_measured", lang)] if set(letters) & set("ESD") else []
     return "\n".join([*lines, _word("blocks", lang), *(row.rstrip() for row in table), *said]) + "\n"
+
+
+def _told(edit: ShownEdit, language: Language) -> list[str]:
+    """An officer's word, and that a sender said something else since."""
+    who = edit.by if edit.agreed_by is None else f"{edit.by}, {edit.agreed_by}"
+    said = {"revision": edit.revision, "who": who, "day": edit.at.astimezone(INDIA).date(), "reason": edit.reason}
+    lines = [_word(edit.how, language).format(**said)]
+    if edit.sent_since:
+        senders = ", ".join(dict.fromkeys(edit.sent_since))
+        lines.append(_word("since", language).format(senders=senders))
+    return lines
 
 
 def _month_as_text(args: argparse.Namespace, days: Sequence[ShownDay], end: dt.date) -> str:

@@ -12,7 +12,6 @@ from khata.commands.errors import CommandError
 from khata.commands.steps import Steps
 from khata.commands.waves import asked_wave
 from khata.display.money import grouped, kwh, plain_rupees, rupees
-from khata.formats.text import FormatError, iso_date
 from khata.jobs.operations import RunBusyError
 from khata.migration.cutover import MoveError, cutover
 from khata.migration.models import Act, Wave
@@ -33,9 +32,13 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wave", required=True)
     parser.add_argument("--json", action="store_true", help="money in paise, energy in Wh")
     if verb == "cutover":
-        parser.add_argument("--at", type=_day, required=True, help="the day of the cut-over, e.g. 2024-03-14")
         parser.add_argument(
-            "--window-end", type=_day, help="the last day of the old numbers (default: to the end of six months)"
+            "--at", type=clock.asked_day, required=True, help="the day of the cut-over, e.g. 2024-03-14"
+        )
+        parser.add_argument(
+            "--window-end",
+            type=clock.asked_day,
+            help="the last day of the old numbers (default: to the end of six months)",
         )
         parser.add_argument(
             "--exported",
@@ -43,15 +46,8 @@ def add_arguments(verb: str, parser: argparse.ArgumentParser) -> None:
             help="after a rollback: take over here what was handed back, or the new files contain it",
         )
     if verb == "rollback":
-        parser.add_argument("--at", type=_day, help="the day of the rollback (default: today)")
+        parser.add_argument("--at", type=clock.asked_day, help="the day of the rollback (default: today)")
         parser.add_argument("--out", type=Path, help="folder for the files (default: handed-back-WAVE)")
-
-
-def _day(text: str) -> object:
-    try:
-        return iso_date(text)
-    except FormatError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as 2024-03-14") from None
 
 
 def run(args: argparse.Namespace) -> int:

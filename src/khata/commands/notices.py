@@ -79,7 +79,7 @@ def _until_none_waits(backend: Backend) -> dict[str, int]:
     totals = {"sent": 0, "failed": 0, "refused": 0}
     key = settings.SECRET_KEY.encode()
     while True:
-        queue_codes(now=dt.datetime.now(dt.UTC))
+        queue_codes(now=dt.datetime.now(dt.UTC), key=settings.SECRET_KEY)
         queue_numbers(now=dt.datetime.now(dt.UTC), today=business_date())
         found = send_queued(backend=backend, key=key, now=dt.datetime.now(dt.UTC), limit=_ROUND)
         for word in totals:

@@ -11,12 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from khata.billing.pricing import NotPriceableError, month_costs, priced_by
-from khata.commands.clock import business_date
+from khata.commands.clock import asked_day, business_date
 from khata.commands.errors import CommandError
 from khata.consumers.queries import resolve
 from khata.display.labels import LANGUAGES, Label, Language
 from khata.display.money import amount, kw, kwh
-from khata.formats.text import FormatError, iso_date
 from khata.kernel.days import month_number, month_start
 from khata.metering.queries import SeenHalfHours, unfenced_half_hours_of
 
@@ -34,27 +33,20 @@ _WORDS = {
 _HOW = {
     1: Label("मीटर से", "measured"),
     2: Label("अनुमानित", "estimated"),
-    3: Label("अनुमानित", "substituted"),
+    3: Label("बदला गया", "substituted"),
     4: Label("सुधारा गया", "edited"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("connection", metavar="CONNECTION", help="its account number, new or old")
-    parser.add_argument("--from", dest="first", type=_day, required=True, metavar="D", help="like 2024-05-01")
-    parser.add_argument("--to", dest="last", type=_day, required=True, metavar="D", help="this day included")
+    parser.add_argument("--from", dest="first", type=asked_day, required=True, metavar="D", help="like 2024-05-01")
+    parser.add_argument("--to", dest="last", type=asked_day, required=True, metavar="D", help="this day included")
     parser.add_argument("--rupees", action="store_true", help="what each day cost")
     parser.add_argument(
         "--json", action="store_true", help="energy in Wh, demand in W, money in paise, 48 values a day"
     )
     parser.add_argument("--lang", choices=LANGUAGES, default="hi")
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return iso_date(text)
-    except FormatError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it like 2024-05-31") from None
 
 
 def run(args: argparse.Namespace) -> int:

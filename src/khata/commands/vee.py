@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from khata.commands.clock import business_date
+from khata.commands.clock import asked_day, business_date
 from khata.commands.errors import CommandError
 from khata.discoms.models import Office
 from khata.discoms.queries import UnknownOfficeError, discom_named
-from khata.formats.text import FormatError, iso_date
 from khata.metering.estimating import COUNTED, estimate
 from khata.metering.models import Sender
 from khata.metering.operations import make_usual
@@ -25,24 +24,17 @@ _DAYS = 7
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="report|estimate|usual")
     report = verbs.add_parser("report", help="who owes which half-hours, what the checks found, what was estimated")
-    report.add_argument("--from", dest="first", type=_day, metavar="D", help=f"default: {_DAYS} days back")
-    report.add_argument("--to", dest="last", type=_day, metavar="D", help="this day included; default: yesterday")
+    report.add_argument("--from", dest="first", type=asked_day, metavar="D", help=f"default: {_DAYS} days back")
+    report.add_argument("--to", dest="last", type=asked_day, metavar="D", help="this day included; default: yesterday")
     report.add_argument("--sender", help="only what this sender owes")
     report.add_argument("--division", help="only this division's meters")
     report.add_argument("--json", action="store_true", help="half-hours and counts, by day")
     fill = verbs.add_parser("estimate", help="estimate what nobody sent; run again, it changes nothing")
-    fill.add_argument("--until", type=_day, metavar="D", required=True, help="the days before D")
+    fill.add_argument("--until", type=asked_day, metavar="D", required=True, help="the days before D")
     fill.add_argument("--discom", help="only this company's meters")
     fill.add_argument("--json", action="store_true")
     usual = verbs.add_parser("usual", help="what is usual of each meter, made anew for the checks")
     usual.add_argument("--json", action="store_true")
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return iso_date(text)
-    except FormatError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it like 2024-05-31") from None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from django.db import close_old_connections, connection
 from khata.billing.release import make_released
 from khata.commands import clock
 from khata.commands.notices import add_backend_arguments, backend_of
-from khata.commands.work_metering import LateBills, MeterNight
+from khata.commands.work_metering import LateBills, MeterNight, Scorecard
 from khata.commands.work_uploads import MeterData
 from khata.consumers.access import apply_changes
 from khata.consumers.operations import queue_codes, queue_numbers
@@ -52,7 +52,7 @@ def work(*, backend: Backend, once: bool, tell: Tell, stopped: Callable[[], bool
     """Until `stopped` says so, or once."""
     corrections = Corrections(tell=tell, wait=once)
     steps: dict[str, Callable[[], object]] = {
-        "codes": lambda: queue_codes(now=_now()),
+        "codes": lambda: queue_codes(now=_now(), key=settings.SECRET_KEY),
         "new numbers": lambda: queue_numbers(now=_now(), today=clock.business_date()),
         "new mobiles": lambda: apply_changes(now=_now()),
         "messages": lambda: send_queued(backend=backend, key=settings.SECRET_KEY.encode(), now=_now(), limit=AT_ONCE),
@@ -60,6 +60,7 @@ def work(*, backend: Backend, once: bool, tell: Tell, stopped: Callable[[], bool
         "corrections": corrections,
         "meter data": MeterData(tell=tell, wait=once),
         "estimates": MeterNight(tell=tell, wait=once),
+        "scorecard": Scorecard(tell=tell, wait=once),
         "late days": LateBills(),
     }
     cleared, told = 0.0, dict.fromkeys(steps, "")

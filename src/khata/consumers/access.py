@@ -19,7 +19,7 @@ from django.utils.crypto import constant_time_compare
 
 from khata.audit.operations import record
 from khata.consumers.models import Authenticator, Consumer, MobileChange, MobileWord, ViewGrant
-from khata.consumers.operations import within_limits
+from khata.consumers.operations import use_sign_in, within_limits
 from khata.consumers.rules import CODE_DIGITS, CODE_SECONDS, CODE_TRIES, CODES_PER_MOBILE, GRANTS_PER_DAY, OFFICE_HOLD
 from khata.notices.rules import sign_in_code
 
@@ -127,7 +127,8 @@ def change_mobile(*, sign_in: uuid.UUID, typed: str, now: dt.datetime, key: str)
             return None
         if not constant_time_compare(typed, sign_in_code(nonce, key.encode(), digits=digits)):
             return None
-        cursor.execute("select khata.use_sign_in(%s)", [sign_in])
+        if not use_sign_in(sign_in=sign_in, key=key):
+            return None
         cursor.execute("select khata.change_mobile(%s)", [sign_in])
         ((made,),) = cursor.fetchall()
     return None if made is None else int(made)

@@ -14,6 +14,7 @@ class Consumer(models.Model):
     mobile = models.TextField(blank=True, default="", help_text="as it was given; may be unusable")
     mobile_key = models.TextField(blank=True, default="", help_text="ten digits, or empty")
     language = models.TextField(default="hi")
+    mobile_at = models.DateTimeField(db_default=Now(), help_text="when this mobile came on record here")
 
     class Meta:
         indexes = [
@@ -138,6 +139,10 @@ class SignIn(models.Model):
     tries = models.SmallIntegerField(default=0)
     used = models.BooleanField(default=False)
     queued = models.BooleanField(default=False)
+    proof = models.TextField(
+        db_default="",
+        help_text="what shows the database that its code has fitted; empty until a worker has sent the code",
+    )
     connection = models.BigIntegerField(null=True, help_text="whose holder wants this mobile to be the new one")
 
     class Meta:
@@ -163,6 +168,7 @@ class Authenticator(models.Model):
     made_at = models.DateTimeField(db_default=Now())
     last_step = models.BigIntegerField(help_text="of the last code that was taken: none before it is good again")
     ended_at = models.DateTimeField(null=True)
+    off_hash = models.TextField(db_default="", help_text="SHA-256 of the word that switches it off, made with the key")
 
     class Meta:
         constraints = [

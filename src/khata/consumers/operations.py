@@ -14,12 +14,13 @@ from khata.consumers.arrivals import Arrivals, Days, set_window, write_new
 from khata.consumers.models import Connection, NumberAsked, SignIn
 from khata.consumers.numbers import issue, issue_unnamed
 from khata.consumers.queries import (
-    connections_of_mobile,
+    connections_of_sign_in,
     has_window,
     newest_window,
     old_number_of,
     resolve,
     views_of_mobile,
+    views_of_sign_in,
 )
 from khata.consumers.rules import (
     CHECKS_PER_ADDRESS,
@@ -37,6 +38,7 @@ from khata.consumers.rules import (
     Draw,
     may_text,
     mobile_key,
+    proof_of,
     random_bodies,
 )
 from khata.discoms.operations import within
@@ -154,25 +156,36 @@ def check_code(*, sign_in: uuid.UUID, typed: str, address: str, now: dt.datetime
         row = cursor.fetchone()
         if row is None:
             return None
-        mobile, nonce, digits, asked_at, tried, used = row
+        _, nonce, digits, asked_at, tried, used = row
         if used or tried >= CODE_TRIES or (now - asked_at).total_seconds() > CODE_SECONDS:
             return None
         right = constant_time_compare(typed, sign_in_code(nonce, key.encode(), digits=digits))
-        found = Opened(tuple(connections_of_mobile(mobile)), tuple(views_of_mobile(mobile))) if right else None
-        if found and (found.own or found.views):
-            cursor.execute("select khata.use_sign_in(%s)", [sign_in])
-            return found
+        if right and use_sign_in(sign_in=sign_in, key=key):
+            found = Opened(tuple(connections_of_sign_in(sign_in)), tuple(views_of_sign_in(sign_in)))
+            if found.own or found.views:
+                return found
         within_limits("code-failed", (FAILURES_IN_TOTAL,), now, key)
         return None
 
 
-def queue_codes(*, now: dt.datetime) -> int:
-    """Queue the messages of codes asked for since; for workers. Throws rows of yesterday away. Returns how many."""
+def use_sign_in(*, sign_in: uuid.UUID, key: str) -> bool:
+    """Whether a sign-in whose code has fitted is proven by that: once, and only after its code was sent."""
+    with connection.cursor() as cursor:
+        cursor.execute("select khata.use_sign_in(%s, %s)", [sign_in, proof_of(sign_in, key)])
+        ((used,),) = cursor.fetchall()
+    return bool(used)
+
+
+def queue_codes(*, now: dt.datetime, key: str) -> int:
+    """Queue the messages of codes asked for since; for workers. Throws rows of yesterday away. Returns how many.
+
+    With each goes the proof by which the database will know that it has fitted (`use_sign_in`).
+    """
     queued = 0
     with transaction.atomic():
         waiting = SignIn.objects.select_for_update(skip_locked=True).filter(queued=False).order_by("asked_at")
         for asked in waiting[:500]:
-            first = _about(asked)
+            first, proof = _about(asked), ""
             if first is not None and (now - asked.asked_at).total_seconds() <= CODE_SECONDS:
                 queue_one(
                     template=SIGN_IN_CODE,
@@ -182,8 +195,8 @@ def queue_codes(*, now: dt.datetime) -> int:
                     values=(f"{asked.digits}:{asked.nonce}",),
                     cause=f"consumers:sign-in:{asked.id}",
                 )
-                queued += 1
-            SignIn.objects.filter(id=asked.id).update(queued=True)
+                queued, proof = queued + 1, proof_of(asked.id, key)
+            SignIn.objects.filter(id=asked.id).update(queued=True, proof=proof)
         SignIn.objects.filter(asked_at__lt=now - dt.timedelta(days=1)).delete()
     return queued
 

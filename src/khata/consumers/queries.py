@@ -241,15 +241,22 @@ def owed(*, connection: int) -> int:
     return int(paise)
 
 
-def connections_of_mobile(mobile_key: str) -> list[tuple[int, int]]:
-    """Pairs of connection and consumer that a proven mobile opens, by connection."""
+def connections_of_sign_in(sign_in: uuid.UUID) -> list[tuple[int, int]]:
+    """Pairs of connection and consumer that a mobile opens whose code has just fitted, by connection."""
     with session.cursor() as cursor:
-        cursor.execute("select connection, consumer from khata.connections_of_mobile(%s)", [mobile_key])
+        cursor.execute("select connection, consumer from khata.connections_of_sign_in(%s)", [sign_in])
         return [(int(identity), int(consumer)) for identity, consumer in cursor.fetchall()]
 
 
+def views_of_sign_in(sign_in: uuid.UUID) -> list[tuple[uuid.UUID, int]]:
+    """Pairs of view and connection that holders gave to a mobile whose code has just fitted, the oldest first."""
+    with session.cursor() as cursor:
+        cursor.execute("select view_id, connection from khata.views_of_sign_in(%s)", [sign_in])
+        return [(view, int(identity)) for view, identity in cursor.fetchall()]
+
+
 def views_of_mobile(mobile_key: str) -> list[tuple[uuid.UUID, int]]:
-    """Pairs of view and connection that holders gave to a proven mobile, the oldest first."""
+    """Pairs of view and connection that holders gave to a mobile, the oldest first. For runs."""
     with session.cursor() as cursor:
         cursor.execute("select view_id, connection from khata.views_of_mobile(%s)", [mobile_key])
         return [(view, int(identity)) for view, identity in cursor.fetchall()]

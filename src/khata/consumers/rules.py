@@ -2,8 +2,11 @@
 
 import datetime as dt
 import functools
+import hashlib
+import hmac
 import os
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -112,6 +115,12 @@ CODES_PER_ADDRESS = ((30, QUARTER), (300, DAY))
 CODES_IN_TOTAL = ((50_000, DAY),)
 CHECKS_PER_ADDRESS = ((100, QUARTER),)
 FAILURES_IN_TOTAL = (5_000, DAY)
+
+
+def proof_of(sign_in: uuid.UUID, key: str) -> str:
+    """What shows the database that the code of a sign-in has fitted: nobody makes it without the installation's key."""
+    return hmac.digest(key.encode(), b"proof:" + sign_in.bytes, hashlib.sha256).hex()
+
 
 # -- the stronger sign-in ----------------------------------------------------------------------------------------------
 

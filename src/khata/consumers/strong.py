@@ -85,6 +85,11 @@ def recovery_hash(code: str, key: str) -> str:
     return hmac.digest(key.encode(), b"recovery:" + code.encode(), hashlib.sha256).hex()
 
 
+def off_word(nonce: str, key: str) -> str:
+    """What switches an authenticator off. The database has its SHA-256: to say it takes the installation's key."""
+    return hmac.digest(key.encode(), b"off:" + nonce.encode(), hashlib.sha256).hex()
+
+
 # -- switching on and off, in the consumer's own scope -----------------------------------------------------------------
 
 
@@ -109,7 +114,10 @@ def switch_on(*, nonce: str, typed: str, who: str, now: dt.datetime, key: str) -
     codes = new_recovery_codes()
     hashes = [recovery_hash(recovery_typed(code), key) for code in codes]
     with connection.cursor() as cursor:
-        cursor.execute("select khata.switch_on_authenticator(%s, %s, %s, %s)", [uuid.uuid4(), nonce, hashes, step])
+        cursor.execute(
+            "select khata.switch_on_authenticator(%s, %s, %s, %s, %s)",
+            [uuid.uuid4(), nonce, hashes, step, hashlib.sha256(off_word(nonce, key).encode()).hexdigest()],
+        )
         ((made,),) = cursor.fetchall()
     return codes if made else None
 
@@ -117,30 +125,33 @@ def switch_on(*, nonce: str, typed: str, who: str, now: dt.datetime, key: str) -
 def switch_off(*, typed: str, now: dt.datetime, key: str) -> bool:
     """Whether it is off now: only with a code of the app or a recovery code."""
     running = own_authenticator()
-    if running is None or not prove(authenticator=running, typed=typed, now=now, key=key):
+    if running is None or not prove(authenticator=running, typed=typed, sign_in=None, now=now, key=key):
         return False
     with connection.cursor() as cursor:
-        cursor.execute("select khata.switch_off_authenticator()")
+        cursor.execute("select khata.switch_off_authenticator(%s)", [off_word(running.nonce, key)])
         ((ended,),) = cursor.fetchall()
     return bool(ended)
 
 
 @transaction.atomic
-def prove(*, authenticator: Authenticator, typed: str, now: dt.datetime, key: str) -> bool:
+def prove(*, authenticator: Authenticator, typed: str, sign_in: uuid.UUID | None, now: dt.datetime, key: str) -> bool:
     """Whether this is a code of the app, not taken before, or a recovery code, which is used up by it.
 
+    The app is that of the mobile that `sign_in` has just proven, or (None) of whoever is signed in.
     Five tries in a quarter of an hour, twenty a day, whichever session they come from.
     """
     if not within_limits(f"second:{authenticator.id}", SECOND_TRIES, now, key):
         return False
     step = step_of(nonce=authenticator.nonce, typed=typed, after=authenticator.last_step, now=now, key=key)
     if step is not None:
-        return _asked("select khata.use_step(%s, %s)", authenticator.id, step)
+        return _asked("select khata.use_step(%s, %s, %s)", authenticator.id, step, sign_in)
     code = recovery_typed(typed)
-    return bool(code) and _asked("select khata.use_recovery(%s, %s)", authenticator.id, recovery_hash(code, key))
+    return bool(code) and _asked(
+        "select khata.use_recovery(%s, %s, %s)", authenticator.id, recovery_hash(code, key), sign_in
+    )
 
 
-def _asked(call: str, *given: str | int | uuid.UUID) -> bool:
+def _asked(call: str, *given: str | int | uuid.UUID | None) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(call, given)
         ((answer,),) = cursor.fetchall()
@@ -152,7 +163,9 @@ def _asked(call: str, *given: str | int | uuid.UUID) -> bool:
 
 @dataclass(frozen=True)
 class Further:
-    """The authenticator to ask for, and whether the mobile was silent for so long that it may be another person's."""
+    """The authenticator to ask for, and whether the mobile may be another person's by now: it was silent since its last
+    sign-in or, where there was none, since it came on record.
+    """
 
     authenticator: Authenticator | None
     silent: bool

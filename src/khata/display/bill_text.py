@@ -10,6 +10,7 @@ from typing import Literal
 from khata.display.dates import day, period
 from khata.display.labels import Language, heading, line_label, step_label, unit
 from khata.display.money import amount, kw, kwh, rate, rupees, scaled
+from khata.display.sources import category_words, clause_words
 
 BAR_WIDTH = 20
 SOURCE_WIDTH = 100
@@ -29,6 +30,8 @@ class ReadingView:
     present_day: dt.date
     multiplier: int
     consumption_wh: int
+    previous_estimated: bool = False  # told from the registers before and after it when the bill was made, not read
+    present_estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class BillView:
     division: str
     category: str
     sanctioned_load_w: int
-    max_demand_w: int
+    max_demand_w: int | None  # None: none was recorded
     energy_wh: int
     period_start: dt.date
     period_end: dt.date
@@ -154,9 +157,9 @@ def _facts(bill: BillView, language: Language) -> list[str]:
     facts += [
         ("name", masked_name(bill.name) if bill.mask_name else bill.name),
         ("division", bill.division),
-        ("category", bill.category),
+        ("category", category_words(bill.category, language)),
         ("sanctioned_load", f"{kw(bill.sanctioned_load_w)} kW"),
-        ("max_demand", f"{kw(bill.max_demand_w)} kW"),
+        ("max_demand", demand_words(bill.max_demand_w, language)),
         ("consumption", kwh(bill.energy_wh)),
         ("period", period(bill.period_start, bill.period_end, language)),
         ("bill_number", bill.bill_number),
@@ -167,25 +170,43 @@ def _facts(bill: BillView, language: Language) -> list[str]:
     return table([(heading(name, language), value) for name, value in facts], ("left", "left"))
 
 
-def _readings(readings: Iterable[ReadingView], language: Language) -> list[str]:
+def _readings(readings: Sequence[ReadingView], language: Language) -> list[str]:
     names = ("meter_number", "previous_reading", "present_reading", "multiplier", "consumption")
     rows = [tuple(heading(name, language) for name in names)]
     for r in readings:
-        previous = f"{kwh(r.previous_wh)} ({day(r.previous_day, language)})"
-        present = f"{kwh(r.present_wh)} ({day(r.present_day, language)})"
+        previous = f"{kwh(r.previous_wh)} ({_read_on(r.previous_day, r.previous_estimated, language)})"
+        present = f"{kwh(r.present_wh)} ({_read_on(r.present_day, r.present_estimated, language)})"
         rows.append((r.meter_number, previous, present, str(r.multiplier), kwh(r.consumption_wh)))
-    return table(rows, ("left", "right", "right", "right", "right"))
+    lines = table(rows, ("left", "right", "right", "right", "right"))
+    return [*lines, *_wrapped(heading("estimated_why", language))] if estimated(readings) else lines
+
+
+def _read_on(date: dt.date, guess: bool, language: Language) -> str:
+    return f"{day(date, language)}, {heading('estimated', language)}" if guess else day(date, language)
+
+
+def estimated(readings: Iterable[ReadingView]) -> bool:
+    """Whether any register of a bill was estimated when it was made: then it says so, and why."""
+    return any(each.previous_estimated or each.present_estimated for each in readings)
+
+
+def demand_words(demand_w: int | None, language: Language) -> str:
+    return heading("unknown", language) if demand_w is None else f"{kw(demand_w)} kW"
 
 
 @dataclass(frozen=True)
 class PrintedLine:
-    """A charge line in words, as every table of a bill shows it; `step` is one of several of the line above it."""
+    """A charge line in words, as every table of a bill shows it; `step` is one of several of the line above it.
+
+    `clause` is for a clerk, as the order's file has it; `source` says the same in words.
+    """
 
     label: str
     quantity: str
     rate: str
     amount: str
     clause: str
+    source: str
     step: bool
 
 
@@ -202,7 +223,10 @@ def printed_lines(lines: Iterable[LineView], language: Language) -> list[Printed
         step = line.amount_paise is None
         label = line_name(line, language)
         paise = "" if line.amount_paise is None else amount(line.amount_paise)
-        printed.append(PrintedLine(label, _quantity(line, language), _rate(line), paise, line.clause, step))
+        source = clause_words(line.clause, language)
+        printed.append(
+            PrintedLine(label, _quantity(line, language), _rate(line, language), paise, line.clause, source, step)
+        )
     return printed
 
 
@@ -222,8 +246,10 @@ def _quantity(line: LineView, language: Language) -> str:
     return f"{quantity} {line.times}".rstrip()
 
 
-def _rate(line: LineView) -> str:
-    return "" if line.rate_e4 is None else f"{rate(line.rate_e4)} {line.rate_unit}".rstrip()
+def _rate(line: LineView, language: Language) -> str:
+    """`6.85 ₹/यूनिट`."""
+    money, per, counted = line.rate_unit.partition("/")
+    return "" if line.rate_e4 is None else f"{rate(line.rate_e4)} {money}{per}{unit(counted, language)}".rstrip()
 
 
 def _slabs(slabs: Sequence[SlabView], language: Language) -> list[str]:

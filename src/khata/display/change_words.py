@@ -44,8 +44,10 @@ _SENTENCES: dict[str, Label] = {
     "slabs_more": Label("यूनिट महँगी स्लैब तक पहुँचीं", "Your units reached dearer slabs"),
     "slabs_less": Label("महँगी स्लैब की यूनिट कम रहीं", "Fewer of your units were in the dear slabs"),
     "average": Label(
-        ": एक यूनिट औसतन {average} की पड़ी, {then} {average_before} की",
-        ": a unit cost {average} on average, {then} {average_before}",
+        ": एक यूनिट औसतन {average} की पड़ी, {then} {average_before} की (सब्सिडी घटाकर, सरचार्ज और विद्युत कर मिलाकर; "
+        "नियत प्रभार छोड़कर)",
+        ": a unit cost {average} on average, {then} {average_before} (subsidy taken off, surcharge and duty included, "
+        "fixed charge not)",
     ),
     "order": Label("बिजली की नई दरें लागू हुईं", "New rates came into force"),
     "fppas": Label(
@@ -58,6 +60,11 @@ _SENTENCES: dict[str, Label] = {
     "demand": Label(
         "सबसे ज़्यादा मांग {demand} kW रही, {then} {demand_before} kW",
         "The highest demand was {demand} kW, {then} {demand_before} kW",
+    ),
+    "demand_now": Label("सबसे ज़्यादा मांग {demand} kW रही", "The highest demand was {demand} kW"),
+    "demand_then": Label(
+        "{then} सबसे ज़्यादा मांग {demand_before} kW थी, इस बार का पता नहीं",
+        "The highest demand was {demand_before} kW {then}; this time none is known",
     ),
     "category": Label(
         "कनेक्शन अब {category} ({area}) में है, {then} {category_before} ({area_before}) में था",
@@ -126,7 +133,10 @@ def _words(code: str, paise: int, facts: Facts, language: Language) -> list[str]
         surcharge = facts.get("fppas_e4") != facts.get("fppas_before_e4")
         return [*(["order"] if other else []), *(["fppas"] if surcharge else [])] or ["rates"]
     if code == "load":
-        return ["load" if facts.get("load_w") != facts.get("load_before_w") else "demand"]
+        if facts.get("load_w") != facts.get("load_before_w"):
+            return ["load"]
+        now, then = facts.get("demand_w") is not None, facts.get("demand_before_w") is not None
+        return ["demand" if now == then else "demand_now" if now else "demand_then"]
     if code == "mode":
         return [str(facts["mode"])]
     if code == "arrears":

@@ -106,15 +106,18 @@ def average_wh(days: Sequence[DayBar]) -> int | None:
 def daily_table(days: Sequence[DayBar], *, language: Language) -> Table:
     """What the daily chart shows, exactly: its heading and its rows, as plain text still to be escaped.
 
-    Rupees and hours without power have their columns where some day has them.
+    Rupees, last year and hours without power have their columns where some day has them.
     """
     priced, cut = any(d.paise is not None for d in days), any(d.off_half_hours for d in days)
-    names = ["day", "units", *(["rupees"] if priced else []), "last_year", "how", *(["off_column"] if cut else [])]
+    before = any(d.last_year_wh is not None for d in days)
+    names = ["day", "units", *(["rupees"] if priced else []), *(["last_year"] if before else []), "how"]
+    names += ["off_column"] if cut else []
     rows = []
     for d in days:
         cost = [rupees(d.paise) if d.paise is not None else "–"] if priced else []
+        last = [exact(d.last_year_wh)] if before else []
         off = [hours_text(d.off_half_hours)] if cut else []
-        rows.append((day(d.day, language), exact(d.wh), *cost, exact(d.last_year_wh), word(kind(d), language), *off))
+        rows.append((day(d.day, language), exact(d.wh), *cost, *last, word(kind(d), language), *off))
     return tuple(word(name, language) for name in names), rows
 
 

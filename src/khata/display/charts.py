@@ -146,12 +146,17 @@ def month_bars(months: Sequence[MonthBar], *, chart_id: str, language: Language)
 def table_rows(table: Table) -> str:
     """Head and body of the table behind a chart. Here, because a template takes as long over it as over the whole page.
 
+    Each cell names its column, for screens on which a row is read from top to bottom.
+
     Returns markup.
     """
     header, rows = table
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
+    names = [escape(text) for text in header]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    cell = [f'<td data-is="{name}">' for name in names[1:]]
     body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(text)}</td>" for text in rest)}</tr>'
+        f'<tr><th scope="row">{escape(first)}</th>'
+        f"{''.join(f'{td}{escape(text)}</td>' for td, text in zip(cell, rest, strict=True))}</tr>"
         for first, *rest in rows
     )
     return f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>"

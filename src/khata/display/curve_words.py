@@ -42,8 +42,8 @@ WORDS: dict[str, Label] = {
     "within": Label("; स्वीकृत भार {load} kW के भीतर", "; within the sanctioned load of {load} kW"),
     "beyond": Label("; स्वीकृत भार {load} kW से ज़्यादा", "; above the sanctioned load of {load} kW"),
     "off_hours": Label("{hours} घंटे बिजली नहीं थी।", "There was no power for {hours} hours."),
-    "gap": Label("{count} आधे घंटों की रीडिंग नहीं आई।", "Data missing for {count} half-hours."),
-    "one_gap": Label("1 आधे घंटे की रीडिंग नहीं आई।", "Data missing for 1 half-hour."),
+    "gap": Label("{hours} घंटे की आधे-घंटे वाली रीडिंग नहीं आई।", "Half-hour readings of {hours} hours did not come in."),
+    "one_gap": Label("1 आधे घंटे की रीडिंग नहीं आई।", "The reading of 1 half-hour did not come in."),
     "guessed": Label("{count} आधे घंटे अनुमानित हैं।", "{count} half-hours are estimated."),
     "one_guessed": Label("1 आधा घंटा अनुमानित है।", "1 half-hour is estimated."),
     "window": Label(
@@ -95,13 +95,13 @@ class Band:
 def load_day(
     day: dt.date, *, blocks_wh: Sequence[int | None] | None, estimated: bool, origins: str | None, off: int | None
 ) -> LoadDay:
-    """From what `metering.queries.half_hours_of` gives: `origins` a letter a half-hour (A is measured), `off` a bitmask
+    """From what `metering.queries.half_hours_of` gives: `origins` a letter a half-hour (E, S: not measured), `off` bits
     (bit n - 1: no supply in half-hour n), `estimated` the whole day where `origins` is None."""
     letters = origins or ("E" if estimated else "A") * BLOCKS
     return LoadDay(
         day,
         [None] * BLOCKS if blocks_wh is None else blocks_wh,
-        estimated=frozenset(i for i, letter in enumerate(letters) if letter not in "A-"),
+        estimated=frozenset(i for i, letter in enumerate(letters) if letter in "ES"),
         off=frozenset(i for i in range(BLOCKS) if (off or 0) >> i & 1),
     )
 
@@ -261,7 +261,8 @@ def _flaws(days: Sequence[LoadDay], language: Language) -> list[str]:
     said = [word("off_hours", language, hours=hours_text(off))] if off else []
     for name, number in (("gap", missing), ("guessed", guessed)):
         if number:
-            said.append(word(f"one_{name}" if number == 1 else name, language, count=str(number)))
+            key = f"one_{name}" if number == 1 else name
+            said.append(word(key, language, count=str(number), hours=hours_text(number)))
     return said
 
 

@@ -30,6 +30,15 @@ def month(date: dt.date, language: Language) -> str:
     return format_date(date, "LLLL y", locale=_LOCALES[language])
 
 
+def months(first: dt.date, last: dt.date, language: Language) -> str:
+    """A month, or several from the first to the last: `मई 2024`, `अप्रैल–मई 2024`, `दिसंबर 2023 – जनवरी 2024`."""
+    if (first.year, first.month) == (last.year, last.month):
+        return month(last, language)
+    if first.year == last.year:
+        return f"{format_date(first, 'LLLL', locale=_LOCALES[language])}–{month(last, language)}"
+    return f"{month(first, language)} – {month(last, language)}"
+
+
 @_remembered
 def day_month(date: dt.date, language: Language) -> str:
     """A day whose year is clear from what stands around it: `6 सितंबर`, `6 September`."""

@@ -53,6 +53,14 @@ HEADINGS: dict[str, Label] = {
     "previous_reading": Label("पिछली रीडिंग", "Previous reading"),
     "present_reading": Label("वर्तमान रीडिंग", "Present reading"),
     "multiplier": Label("गुणांक", "Multiplier"),
+    "unknown": Label("पता नहीं", "not known"),
+    "estimated": Label("अनुमानित", "estimated"),
+    "estimated_why": Label(
+        "अनुमानित: उस दिन की रीडिंग नहीं आई थी, इसलिए आगे-पीछे की असली रीडिंग से निकाली गई; फ़र्क हुआ तो अगले बिल में अपने-आप बराबर "
+        "हो जाएगा।",
+        "Estimated: no reading of that day had come, so it was worked out from the real readings before and after it; "
+        "any difference evens itself out in the next bill.",
+    ),
     "units": Label("यूनिट", "units"),
     "consumption": Label("उपभोग (यूनिट)", "Consumption (units)"),
     "charges": Label("बिल का ब्यौरा", "Charges"),

@@ -31,6 +31,7 @@ OTHER: dict[Language, Language] = {"hi": "en", "en": "hi"}
 
 BILL: dict[str, Label] = {
     "bill": Label("बिजली बिल", "Electricity bill"),
+    "use_of": Label("{month} की खपत", "Use of {month}"),
     "payable": Label("देय राशि", "Amount payable"),
     "advance": Label("आपका जमा, कुछ नहीं देना है", "Your credit, nothing to pay"),
     "pay_by": Label("आख़िरी तारीख़", "Pay by"),
@@ -54,6 +55,8 @@ BILL: dict[str, Label] = {
     "mobile": Label("मोबाइल", "Mobile"),
     "basis": Label("बिल का आधार", "Basis"),
     "by_smart": Label("असली रीडिंग (स्मार्ट मीटर से)", "Actual reading (smart meter)"),
+    "by_smart_estimated": Label("स्मार्ट मीटर; एक रीडिंग अनुमानित", "Smart meter; a reading estimated"),
+    "by_reader_estimated": Label("मौके की रीडिंग; एक अनुमानित", "Read on the spot; one estimated"),
     "by_reader": Label("असली रीडिंग (मौके पर पढ़ी गई)", "Actual reading (read on the spot)"),
     "meter": Label("मीटर नंबर", "Meter number"),
     "multiplier": Label("गुणांक", "MF"),

@@ -104,15 +104,17 @@ def _month(m: TrendMonth, unit: Unit, top: int, chart_id: str) -> Iterator[str]:
 
 
 def _forecast(expected: Span, known: int, top: int, chart_id: str) -> Iterator[str]:
-    """What is still to come, hatched on what is known, and the range as a whisker."""
+    """What is still to come, hatched up to the likely, which is a dot; the range is a line through it."""
     base = TOP + HEIGHT
     low, likely, high = (pixels(value, top, HEIGHT) for value in (expected.low, expected.likely, expected.high))
     if likely > known:
         yield frame.bar("now", "22", "56", base - known, likely - known)
         yield frame.filled(f"{chart_id}-partial", "22", "56", base - likely, likely - known)
-    yield f'<line class="chart-whisker" x1="50%" x2="50%" y1="{base - low}" y2="{base - high}"/>'
+    for look in ("whisker-under", "whisker"):  # the first keeps the second apart from the hatching
+        yield f'<line class="chart-{look}" x1="50%" x2="50%" y1="{base - low}" y2="{base - high}"/>'
     for y in (base - low, base - high):
-        yield f'<line class="chart-whisker" x1="34%" x2="66%" y1="{y}" y2="{y}"/>'
+        yield f'<line class="chart-whisker" x1="26%" x2="74%" y1="{y}" y2="{y}"/>'
+    yield f'<circle class="chart-likely" cx="50%" cy="{base - likely}" r="3.5"/>'
 
 
 def _demand(m: DemandMonth, top: int, chart_id: str) -> Iterator[str]:
@@ -196,8 +198,9 @@ def _trend_keys(
         yield "last", word_of_bars("last_year", language)
     for expected in [m.expected(unit) for m in months]:
         if expected:
+            yield "partial-now", f"{word('forecast', language)}: {short(expected.likely, unit)}"
             span = word("range", language, low=short(expected.low, unit), high=short(expected.high, unit))
-            yield "partial-now", f"{word('forecast', language)}: {span}"
+            yield "range", word("between", language, range=span)
     if any(m.estimated and m.value(unit) is not None for m in months):
         yield "estimated", word("partly", language)
     if holes:

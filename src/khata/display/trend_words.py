@@ -17,7 +17,8 @@ WORDS: dict[str, Label] = {
     "so_far": Label("अब तक", "So far"),
     "forecast": Label("महीने के अंत तक (अंदाज़ा)", "By the end of the month (forecast)"),
     "range": Label("{low} से {high}", "{low} to {high}"),
-    "about": Label("लगभग {likely} ({range})", "about {likely} ({range})"),
+    "about": Label("लगभग {likely} ({range} के बीच)", "about {likely} (between {low} and {high})"),
+    "between": Label("{range} के बीच रह सकता है", "It may be {range}"),
     "running": Label(
         "{month} में अब तक {so_far}; महीने के अंत तक {about}{compared}।",
         "{month}: {so_far} so far; by the end of the month {about}{compared}.",
@@ -110,15 +111,19 @@ class DemandMonth:
 
 
 def trend_table(months: Sequence[TrendMonth], *, language: Language) -> Table:
-    """A row a month: units, last year, rupees where known, how known."""
-    priced = any(m.paise is not None or m.last_year_paise is not None for m in months)
-    header = [chart_words.word(name, language) for name in ("month", "units", "last_year")]
-    header += [chart_words.word("rupees", language), word("rupees_last_year", language)] if priced else []
+    """A row a month: units, rupees, both of last year, each where some month has it, and how known."""
+    columns = [
+        (chart_words.word("last_year", language), [m.last_year_wh for m in months], exact),
+        (chart_words.word("rupees", language), [m.paise for m in months], _rupees),
+        (word("rupees_last_year", language), [m.last_year_paise for m in months], _rupees),
+    ]
+    told = [each for each in columns if any(value is not None for value in each[1])]
+    names = [chart_words.word(name, language) for name in ("month", "units", "how")]
     rows = []
-    for m in months:
-        cost = [_rupees(m.paise), _rupees(m.last_year_paise)] if priced else []
-        rows.append((month_text(m.month, language), exact(m.wh), exact(m.last_year_wh), *cost, how(m, language)))
-    return (*header, chart_words.word("how", language)), rows
+    for i, m in enumerate(months):
+        more = [text(values[i]) for _, values, text in told]
+        rows.append((month_text(m.month, language), exact(m.wh), *more, how(m, language)))
+    return (*names[:2], *(name for name, *_ in told), names[2]), rows
 
 
 def trend_sentence(months: Sequence[TrendMonth], language: Language, *, unit: Unit = "units") -> str:
@@ -200,8 +205,9 @@ def demand_words(m: DemandMonth, language: Language, *, in_kva: bool) -> str:
 
 
 def about(expected: Span, unit: Unit, language: Language) -> str:
-    span = word("range", language, low=short(expected.low, unit), high=short(expected.high, unit))
-    return word("about", language, likely=said(expected.likely, unit, language), range=span)
+    low, high = short(expected.low, unit), short(expected.high, unit)
+    span = word("range", language, low=low, high=high)
+    return word("about", language, likely=said(expected.likely, unit, language), range=span, low=low, high=high)
 
 
 def how(m: TrendMonth, language: Language) -> str:

@@ -39,12 +39,14 @@ class Facts:
     register_meter: Int64
     register_day: Int64
     register_wh: Int64
+    register_estimated: Bool  # it was told from registers around it, not read
     demand_meter: Int64
     demand_from: Int64
     demand_to: Int64
     demand_w: Int64
     carried_meter: Int64  # per connection: meter and register with which the last bill ended; 0, 0 if none
     carried_wh: Int64
+    carried_estimated: Bool
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Determinants:
     start: Int64
     end: Int64
     energy_wh: Int64
-    demand_w: Int64
+    demand_w: Int64  # -1: none was recorded
     stretch_segment: Int64  # of each stretch: its segment
     stretch_meter: Int64
     stretch_opening: Int64
     stretch_closing: Int64
+    stretch_opening_estimated: Bool  # also where it was shared out by days
+    stretch_closing_estimated: Bool
     status: Int64  # of each connection: OK or why it has no determinants
 
 
@@ -73,23 +77,28 @@ def determine(facts: Facts, cuts: list[tuple[int, int]]) -> Determinants:
     there = facts.meter[hung] != 0
     hung, m_connection, m_start, m_end = hung[there], m_connection[there], m_start[there], m_end[there]
     meter = facts.meter[hung]
-    opening, opened, closing, closed = _ends(facts, m_connection, meter, m_start, m_end)
+    stretches = _ends(facts, m_connection, meter, m_start, m_end)
+    opening, closing = stretches.opening, stretches.closing
     status = _status(facts, connection, m_connection, opening, closing)
     at = _atoms(connection, start, end, m_connection, m_start, m_end)
-    stretches = _Stretches(meter, opening, opened, closing, closed)
-    from_wh, to_wh = (_register_at(facts, stretches, at.stretch, day) for day in (at.start, at.end))
+    (from_wh, from_guess), (to_wh, to_guess) = (
+        _register_at(facts, stretches, at.stretch, day) for day in (at.start, at.end)
+    )
     # The pieces at the ends of a stretch take its very registers, so that pieces always add up to the whole. Where the
     # supply began later or ended earlier than the stretch, the register of that day bounds what is billed.
-    from_wh = np.where(at.first & (at.start == m_start[at.stretch]), opening[at.stretch], from_wh)
-    to_wh = np.where(at.last & (at.end == m_end[at.stretch]), closing[at.stretch], to_wh)
+    begins, ends = at.first & (at.start == m_start[at.stretch]), at.last & (at.end == m_end[at.stretch])
+    from_wh, to_wh = np.where(begins, opening[at.stretch], from_wh), np.where(ends, closing[at.stretch], to_wh)
+    from_guess = np.where(begins, stretches.opening_estimated[at.stretch], from_guess)
+    to_guess = np.where(ends, stretches.closing_estimated[at.stretch], to_guess)
     energy = np.zeros(len(start), np.int64)
     np.add.at(energy, at.segment, to_wh - from_wh)
     negative = _any(len(facts.start), m_connection[closing < opening]) | _any(len(facts.start), connection[energy < 0])
     status = np.where((status == OK) & negative, NEGATIVE, status)
     demand = _demand(facts, connection, start, end, at, meter)
     return Determinants(
-        connection, terms, start, end, energy, demand, at.segment, meter[at.stretch], from_wh, to_wh, status
-    )
+        connection, terms, start, end, energy, demand,
+        at.segment, meter[at.stretch], from_wh, to_wh, from_guess, to_guess, status,
+    )  # fmt: skip
 
 
 def _stretches(
@@ -115,7 +124,7 @@ def _stretches(
     return position[kept], connection[kept], start[kept], end[kept]
 
 
-def _ends(facts: Facts, connection: Int64, meter: Int64, start: Int64, end: Int64) -> tuple[Int64, Int64, Int64, Int64]:
+def _ends(facts: Facts, connection: Int64, meter: Int64, start: Int64, end: Int64) -> _Stretches:
     """Opening and closing register of each meter stretch with the day on which they stood; -1 where unknown."""
     key = facts.register_meter * DAYS + facts.register_day
     first = np.searchsorted(key, meter * DAYS + start, side="left")
@@ -124,17 +133,20 @@ def _ends(facts: Facts, connection: Int64, meter: Int64, start: Int64, end: Int6
     safe_first, safe_last = np.minimum(first, max(len(key) - 1, 0)), np.maximum(last, 0)
     wh = facts.register_wh if len(key) else np.array([_UNKNOWN])
     day = facts.register_day if len(key) else np.array([0])
+    estimated = facts.register_estimated if len(key) else np.zeros(1, np.bool_)
     opening, opened = np.where(known, wh[safe_first], _UNKNOWN), np.where(known, day[safe_first], start)
     closing, closed = np.where(known, wh[safe_last], _UNKNOWN), np.where(known, day[safe_last], end)
     carried = (facts.carried_meter[connection] == meter) & (start == facts.start[connection])
     opening = np.where(carried, facts.carried_wh[connection], opening)
     opened = np.where(carried, start, opened)
+    guess = np.where(carried, facts.carried_estimated[connection], estimated[safe_first])
     # Where a meter was changed, its register must be known on that very day, else the days to it are billed to nobody.
     other = (facts.carried_meter[connection] != 0) & (facts.carried_meter[connection] != meter)
     hung_in, taken_out = other | (start > facts.start[connection]), end < facts.end[connection]
     known &= ~(hung_in & (opened > start)) & ~(taken_out & (closed < end))
     # One register alone measures nothing: the stretch is not read.
-    return opening, opened, np.where(known & (closed > opened), closing, _UNKNOWN), closed
+    closing = np.where(known & (closed > opened), closing, _UNKNOWN)
+    return _Stretches(meter, opening, opened, guess, closing, closed, estimated[safe_last])
 
 
 def _status(facts: Facts, connection: Int64, m_connection: Int64, opening: Int64, closing: Int64) -> Int64:
@@ -190,27 +202,30 @@ class _Stretches:
     meter: Int64
     opening: Int64
     opened: Int64
+    opening_estimated: Bool
     closing: Int64
     closed: Int64
+    closing_estimated: Bool
 
 
-def _register_at(facts: Facts, stretches: _Stretches, stretch: Int64, day: Int64) -> Int64:
-    """Register of a stretch on a day inside it: as metered that day, else between its ends by days."""
+def _register_at(facts: Facts, stretches: _Stretches, stretch: Int64, day: Int64) -> tuple[Int64, Bool]:
+    """Register of a stretch on a day inside it: as metered that day, else between its ends by days; is it estimated."""
     opening, closing = stretches.opening[stretch], stretches.closing[stretch]
     length = np.maximum(stretches.closed[stretch] - stretches.opened[stretch], 1)
     done = np.clip(day - stretches.opened[stretch], 0, length)
     by_days = opening + half_up((closing - opening) * done, length)
     if not len(facts.register_meter):
-        return by_days
+        return by_days, np.ones(len(day), np.bool_)
     key, wanted = facts.register_meter * DAYS + facts.register_day, stretches.meter[stretch] * DAYS + day
     at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
     metered = facts.register_wh[at]
-    return np.where((key[at] == wanted) & (metered >= opening) & (metered <= closing), metered, by_days)
+    there = (key[at] == wanted) & (metered >= opening) & (metered <= closing)
+    return np.where(there, metered, by_days), ~there | facts.register_estimated[at]
 
 
 def _demand(facts: Facts, connection: Int64, start: Int64, end: Int64, at: _Atoms, meter: Int64) -> Int64:
-    """The highest demand recorded in the days of each segment; 0 where none was."""
-    demand = np.zeros(len(connection), np.int64)
+    """The highest demand recorded in the days of each segment; -1 where none was."""
+    demand = np.full(len(connection), _UNKNOWN)
     low = np.searchsorted(facts.demand_meter, meter[at.stretch], side="left")
     count = np.searchsorted(facts.demand_meter, meter[at.stretch], side="right") - low
     atom = np.repeat(np.arange(len(at.stretch)), count)

@@ -4,7 +4,7 @@ Deliveries of one truth must lead to the same days in any order and however ofte
 unknown stays as it was known, the better origin wins wherever two values meet, and of equals the later one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,63 @@ def merged(*, known: MeterDays, said: MeterDays, rise: Int64) -> MeterDays:
     off = np.where(said.off >= 0, said.off, known.off)
     origin = np.where(total < 0, _poorest(origins, origin), origin).astype(np.int8)
     return MeterDays(blocks, origins, total, register, demand, off, origin)
+
+
+def decided(*, known: MeterDays, said: MeterDays) -> MeterDays:
+    """The days after a person's word on them, given in the knowledge of `known`.
+
+    It counts over all of that, whatever the origins, and over registers that rose otherwise. What it leaves unknown, or
+    says as it was measured, stays with its origin.
+    """
+    level = replace(
+        known,
+        origins=_at_most(known.origins, said.origin[:, None]),
+        origin=_at_most(known.origin, said.origin),
+    )
+    after = merged(known=level, said=said, rise=np.full(len(said.total), UNKNOWN, np.int64))
+    stayed = (after.blocks == known.blocks) & (known.origins > 0)
+    stayed &= (said.blocks < 0) | (known.origins == ACTUAL)
+    origins = np.where(stayed, known.origins, after.origins)
+    stands = (after.total == known.total) & (known.total >= 0) & ((said.total < 0) | (known.origin == ACTUAL))
+    origin = np.where(stands, known.origin, after.origin).astype(np.int8)
+    origin = np.where(after.total < 0, _poorest(origins, origin), origin).astype(np.int8)
+    return replace(after, origins=origins, origin=origin)
+
+
+def _at_most(origins: NDArray[np.int8], most: NDArray[np.int8]) -> NDArray[np.int8]:
+    return np.where(_RANK[origins] > _RANK[most], most, origins).astype(np.int8)
+
+
+def news(*, said: MeterDays, before: MeterDays, left: MeterDays) -> MeterDays:
+    """`said` without the very values that a person replaced: `before` is what was received when the person decided,
+    `left` what the decision left.
+
+    Said once more, alone or beside half-hours that were not known then, they change nothing. A day that names another
+    value than `before` is something new, and all of it counts.
+    """
+    both = (said.blocks >= 0) & (before.blocks >= 0)
+    new = (both & (said.blocks != before.blocks)).any(axis=1)
+    new |= (said.total >= 0) & (before.total >= 0) & (said.total != before.total)
+    told = both & ~new[:, None] & (_RANK[said.origins] <= _RANK[before.origins])
+    no_better = ~new & (_RANK[said.origin] <= _RANK[before.origin])
+    changed = (before.total >= 0) & (left.total >= 0) & (left.total != before.total)
+    total_told = no_better & changed & (said.total == before.total)
+    # Half-hours that went because a person said the total alone, or that were never more than that total spread out.
+    alone = changed & (left.blocks < 0).all(axis=1) & (told.any(axis=1) | total_told)
+    old = (told & (left.blocks >= 0) & (left.blocks != before.blocks)) | ((said.blocks >= 0) & alone[:, None])
+    # The sum of 48 half-hours says what they say: where some of them are old, it is made anew.
+    total_told |= old.any(axis=1) & (said.blocks >= 0).all(axis=1)
+    scalars = {}
+    for name in ("register", "demand", "off"):
+        values, were = getattr(said, name), getattr(before, name)
+        scalars[name] = np.where((values == were) & (getattr(left, name) != were), UNKNOWN, values)
+    return replace(
+        said,
+        blocks=np.where(old, np.int32(UNKNOWN), said.blocks),
+        origins=np.where(old, np.int8(0), said.origins),
+        total=np.where(total_told, UNKNOWN, said.total),
+        **scalars,
+    )
 
 
 def _total(

@@ -15,7 +15,7 @@ from khata.formats.meterdays import ACTUAL, APPARENT_IMPORT, IMPORT, MeterDayBat
 from khata.kernel.quantities import Bool, Int64
 from khata.metering.rules import KINDS, Rules, read_rules
 
-__all__ = ["KINDS", "UNKNOWN", "Flagged", "Known", "Rules", "check", "continued", "read_rules"]
+__all__ = ["KINDS", "UNKNOWN", "Flagged", "Known", "Rules", "check", "continued", "read_rules", "repeated"]
 
 UNKNOWN = -1
 Evidence: TypeAlias = Mapping[str, Int64]
@@ -384,16 +384,19 @@ def _copied(rows: _Rows) -> Found | None:
         stored = ~np.isin(at, follows)
         at, yesterday = at[stored], yesterday[stored]
         at, yesterday = np.concatenate([at, follows]), np.concatenate([yesterday, blocks[beside[follows]]])
-    same = (blocks[at] == yesterday) & (blocks[at] > 0)
-    moves = np.zeros_like(same)
-    moved = np.abs(np.diff(blocks[at], axis=1)) > rows.limit("VAL-22", "change_wh")[at, None]
-    moves[:, 1:] = same[:, 1:] & same[:, :-1] & moved
-    changes = np.zeros(rows.count, np.int64)
-    changes[at] = moves.sum(axis=1)
-    run = np.zeros(rows.count, np.int64)
-    run[at] = _longest_run(same)
+    run, changes = np.zeros(rows.count, np.int64), np.zeros(rows.count, np.int64)
+    run[at], changes[at] = repeated(blocks[at], yesterday, rows.limit("VAL-22", "change_wh")[at])
     accused = rows.actual & (run >= least) & (changes >= rows.limit("VAL-22", "changes"))
     return accused, {"half_hours": run, "changes": changes, "limit_half_hours": least}
+
+
+def repeated(blocks: NDArray[np.int32], yesterday: NDArray[np.int32], change_wh: Int64) -> tuple[Int64, Int64]:
+    """Of rows of half-hours (m, 48): how many in a row equal those of the day before, with energy; and how often the
+    load moves among equal ones by more than `change_wh`.
+    """
+    same = (blocks == yesterday) & (blocks > 0)
+    moved = np.abs(np.diff(blocks, axis=1)) > change_wh[:, None]
+    return _longest_run(same), (same[:, 1:] & same[:, :-1] & moved).sum(axis=1)
 
 
 def _longest_run(marks: Bool) -> Int64:

@@ -221,7 +221,7 @@ class _Lot:
                     counts[name] += max(min(days.stop, until) - max(days.start, start), 0)
         earlier = [column[self.earlier[0] == meter] for column in self.earlier]
         last_year = np.full(length, UNKNOWN, np.int64)
-        actual = (earlier[3] == 1) & (earlier[1] + _YEAR < self.end) & (earlier[1] + _YEAR >= self.first)
+        actual = (earlier[3] != ESTIMATED) & (earlier[1] + _YEAR < self.end) & (earlier[1] + _YEAR >= self.first)
         last_year[earlier[1][actual] + _YEAR - self.first] = earlier[2][actual]
         guessed = (earlier[3] == ESTIMATED) & (earlier[4] == UNKNOWN) & (earlier[1] < self.start)
         history = History(

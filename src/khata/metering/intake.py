@@ -23,9 +23,10 @@ from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Bool, Int64
 from khata.metering.models import Delivery, Sender
 from khata.metering.operations import make_months, sender_coded
+from khata.metering.readings import store_readings
 from khata.metering.rules import Rules, read_rules
-from khata.metering.stored import MeterBook, other_sender_owes
-from khata.metering.storing import Kept, Ledger, store_days, store_readings
+from khata.metering.stored import MeterBook, doubted_meters, other_sender_owes
+from khata.metering.storing import Kept, Ledger, store_days
 
 FIRST_DAY = dt.date(2000, 1, 1)
 MOST_DEMAND_W = 2**31 - 1
@@ -56,14 +57,15 @@ def receive(
     today: dt.date,
     history: bool = False,
     own_only: bool = False,
+    by_person: bool = False,
 ) -> Received:
     """Store a delivery in one transaction: whole, or (when `batches` raises) nothing of it.
 
     `sender` is a sender's code (made if new), `form` the reader's name, `name` the file's without its folder, `size`
     its bytes. `history` lifts the limit for late days; `own_only` takes only meters of the sender's own
-    Feeds. The same bytes again change nothing, unless rows of them were
-    quarantined: then they are judged again. Deliveries are read side by side and stored one after the other, so each
-    sees what those before it stored.
+    Feeds; `by_person`: an officer's word, whoever owes the day (`editing`). The same bytes again change nothing, unless
+    rows of them were quarantined: then they are judged again. Deliveries are read side by side and stored one after the
+    other, so each sees what those before it stored.
     """
     if settled := _settled(sender, sha256, form):
         return Received(settled, before=True)
@@ -72,7 +74,7 @@ def receive(
         for batch in _read_ahead(batches):
             spool.add(batch)
             meters.add(batch.serials)
-        rows = _Rows(spool, meters, sender=sender, today=today, history=history, own_only=own_only)
+        rows = _Rows(spool, meters, sender=sender, today=today, history=history, own_only=own_only, by_person=by_person)
         wait_for_turn()
         if settled := _settled(sender, sha256, form):
             return Received(settled, before=True)
@@ -106,9 +108,17 @@ class _Rows:
     """All rows of a delivery in columns: whose they are, and the number of the rule that each has failed, or 0."""
 
     def __init__(
-        self, spool: Spool, meters: MeterBook, *, sender: str, today: dt.date, history: bool, own_only: bool
+        self,
+        spool: Spool,
+        meters: MeterBook,
+        *,
+        sender: str,
+        today: dt.date,
+        history: bool,
+        own_only: bool,
+        by_person: bool,
     ) -> None:
-        self.rules, self.refused = read_rules(), spool.refused
+        self.rules, self.refused, self.by_person = read_rules(), spool.refused, by_person
         self.day: Int64 = spool.days().astype(np.int64)
         self.channel: NDArray[np.int8] = spool.column("channel")
         self.lines: Int64 = spool.column("lines")
@@ -137,7 +147,7 @@ class _Rows:
         good = np.flatnonzero(self.failed == 0)
         owed = np.zeros(len(self.failed), np.bool_)
         owed[good] = other_sender_owes(self.facts.meter[self.place[good]], self.day[good], number, own_only=own_only)
-        self.fail(10, owed)
+        self.fail(10, owed & (not self.by_person))
 
     def _keep(self, spool: Spool) -> Kept:
         """One row a meter, channel and day, in this order; rows that contradict each other fail."""
@@ -198,9 +208,10 @@ def _store(rows: _Rows, spool: Spool, sender: str, today: dt.date, file: tuple[s
     kept, reading = rows.kept, rows.kept.channel == READING
     days = kept.chosen(~reading)
     make_months(np.unique(days.day).astype("M8[D]"))
-    ledger = Ledger(delivery=int(next_ids("metering_delivery", 1)[0]))
-    store_days(_parts(days), spool, rows.facts, rows.rules, ledger)
-    store_readings(kept.chosen(reading), ledger)
+    ledger = Ledger(delivery=int(next_ids("metering_delivery", 1)[0]), by_person=rows.by_person)
+    doubted = doubted_meters(kept.day[kept.register_wh >= 0])
+    store_days(_parts(days), spool, rows.facts, rows.rules, ledger, doubted=doubted)
+    store_readings(_parts(kept.chosen(reading)), rows.facts, rows.rules, ledger, doubted=doubted)
     for rule, positions, evidence in ledger.failed:
         rows.failed[positions] = rule
         rows.evidence.update(evidence)

@@ -3,10 +3,11 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Length, Now
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 
 from khata.consumers.models import Connection
-from khata.discoms.models import Discom
+from khata.discoms.models import Discom, Staff
 
 
 class Meter(models.Model):
@@ -64,14 +65,14 @@ class Installation(models.Model):
 
 
 class Reading(models.Model):
-    """The register at the beginning of `day`, as read on the spot; demand since the reading before."""
+    """The register at the beginning of `day`, as read on the spot; demand since the reading before, if it was said."""
 
     pk = models.CompositePrimaryKey("meter_id", "day", "revision")
     meter = models.ForeignKey(Meter, models.PROTECT, db_constraint=False, db_index=False)  # the key begins with it
     day = models.DateField()
     revision = models.SmallIntegerField(default=0)
     register_wh = models.BigIntegerField()
-    demand_w = models.IntegerField()
+    demand_w = models.IntegerField(null=True)
     source = models.TextField(help_text="reader, final, initial, migration, billing profile")
 
     class Meta:
@@ -136,10 +137,15 @@ class Sender(models.Model):
     name = models.TextField()
     token_hash = models.TextField(blank=True, db_default="", help_text="SHA-256 of the credential; empty: none")
     active = models.BooleanField(db_default=True)
+    most_waiting = models.IntegerField(db_default=1000, help_text="of its uploads may wait for a worker")
+    most_waiting_bytes = models.BigIntegerField(
+        db_default=4 << 30, help_text="of them together; one alone may always wait"
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["token_hash"], condition=~Q(token_hash=""), name="sender_credential_once"),
+            models.CheckConstraint(condition=Q(most_waiting__gt=0, most_waiting_bytes__gt=0), name="sender_may_wait"),
         ]
 
 
@@ -180,6 +186,12 @@ class Delivery(models.Model):
         ]
 
 
+class Swept(models.Model):
+    """The days of this delivery were compared, at night, with the stored days before them."""
+
+    delivery = models.OneToOneField(Delivery, models.PROTECT, primary_key=True)
+
+
 class Quarantine(models.Model):
     """A row that did not pass a numbered check; kept with what it said, and for whom it is to be put right."""
 
@@ -201,14 +213,44 @@ class Finding(models.Model):
     pk = models.CompositePrimaryKey("meter_id", "day", "channel", "revision", "rule")
     meter = models.ForeignKey(Meter, models.DO_NOTHING, db_constraint=False, db_index=False)
     day = models.DateField()
-    channel = models.SmallIntegerField(choices=Channel)
+    channel = models.SmallIntegerField(choices=Channel, help_text="or 7: a register that was read, not a meter day")
     revision = models.SmallIntegerField()
     rule = models.TextField(help_text="VAL-nn")
     delivery = models.ForeignKey(Delivery, models.PROTECT, db_constraint=False)
     evidence = models.JSONField(help_text="the numbers that gave rise to it, and the limit")
 
     class Meta:
-        indexes = [models.Index(fields=["day", "meter"], condition=Q(rule="VAL-15"), name="finding_of_a_register")]
+        indexes = [
+            models.Index(fields=["day", "meter"], condition=Q(rule="VAL-15"), name="finding_of_a_register"),
+            models.Index(fields=["day", "rule"], name="finding_of_a_day"),
+        ]
+
+
+SHORTEST_REASON, LONGEST_REASON = 10, 500  # characters
+
+
+class Edit(models.Model):
+    """That a revision of a meter day is a person's word: whose, who agreed, and why. Its delivery says how."""
+
+    pk = models.CompositePrimaryKey("meter_id", "day", "channel", "revision")
+    meter = models.ForeignKey(Meter, models.PROTECT, db_constraint=False, db_index=False)
+    day = models.DateField()
+    channel = models.SmallIntegerField(choices=Channel)
+    revision = models.SmallIntegerField()
+    delivery = models.ForeignKey(Delivery, models.PROTECT, db_constraint=False, db_index=False)
+    staff = models.ForeignKey(Staff, models.PROTECT, db_index=False, related_name="+")
+    checker = models.ForeignKey(Staff, models.PROTECT, db_index=False, null=True, related_name="+")
+    reason = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(checker=None) | ~Q(checker=models.F("staff")), name="edit_by_two"),
+            models.CheckConstraint(
+                condition=Q(GreaterThanOrEqual(Length("reason"), SHORTEST_REASON))
+                & Q(LessThanOrEqual(Length("reason"), LONGEST_REASON)),
+                name="edit_reason",
+            ),
+        ]
 
 
 class Usual(models.Model):
@@ -224,6 +266,58 @@ class Usual(models.Model):
     hangs = models.SmallIntegerField(help_text="at how many live connections")
     division = models.IntegerField(null=True)
     sender = models.BigIntegerField(null=True, help_text="who owes its days")
+
+
+class OwedDay(models.Model):
+    """Of the scorecard: what a sender owes of a division's meters on a day. Derived (`scorecard.keep_scorecard`)."""
+
+    sender = models.BigIntegerField(null=True, help_text="empty: nobody is recorded")
+    division = models.IntegerField()
+    day = models.DateField()
+    meters = models.IntegerField()
+    expected = models.BigIntegerField(help_text="half-hours")
+    received = models.BigIntegerField(help_text="half-hours measured")
+    totals_only = models.IntegerField(help_text="meters that sent the day's energy without half-hours")
+    silent = models.IntegerField(help_text="meters that sent nothing of the day")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["division", "day"], name="owed_of_a_division")]
+
+
+class OpenRow(models.Model):
+    """A row in quarantine that is still somebody's to settle, once for each office that it concerns. Derived."""
+
+    quarantine = models.BigIntegerField()
+    office = models.IntegerField(help_text="the division where its meter hangs; of a meter that hangs nowhere: company")
+    rule = models.TextField()
+    owner = models.TextField()
+    since = models.DateField(help_text="the business day on which the sender first sent it")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["quarantine", "office"], name="open_row_once")]
+        indexes = [models.Index(fields=["office", "since"], name="open_of_an_office")]
+
+
+class NotedDay(models.Model):
+    """How often a check noted something of a division's meters on a day. Derived."""
+
+    pk = models.CompositePrimaryKey("division", "day", "rule")
+    division = models.IntegerField()
+    day = models.DateField()
+    rule = models.TextField()
+    count = models.IntegerField()
+
+
+class ScoreMade(models.Model):
+    """When the derived tables above were last brought up to date, and what was the last delivery that they know of."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    made_at = models.DateTimeField()
+    delivery = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="score_made_once")]
 
 
 class Upload(models.Model):

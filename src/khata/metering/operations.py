@@ -2,7 +2,10 @@
 
 import datetime as dt
 import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +17,7 @@ from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Int64
+from khata.metering.checks import repeated
 from khata.metering.models import (
     Channel,
     Delivery,
@@ -25,7 +29,7 @@ from khata.metering.models import (
     ReadingCycle,
     Sender,
 )
-from khata.metering.rules import read_rules
+from khata.metering.rules import KINDS, read_rules
 
 Days = npt.NDArray[np.datetime64]
 HALF_HOURS = 48
@@ -100,7 +104,7 @@ def hung_already(*, connection: Int64, meter: Int64, since: Days, now: dt.dateti
 
 @dataclass(frozen=True)
 class NewReadings:
-    """Columns of equal length: the register at the beginning of `day`, demand since the reading before."""
+    """Columns of equal length: the register at the beginning of `day`, demand since the reading before, -1 unknown."""
 
     meter: Int64
     day: Days
@@ -119,7 +123,7 @@ def take_readings(*, readings: NewReadings, source: str) -> int:
             "day": pgcopy.date(readings.day),
             "revision": pgcopy.int2(np.zeros(count, np.int64)),
             "register_wh": pgcopy.int8(readings.register_wh),
-            "demand_w": pgcopy.int4(readings.demand_w),
+            "demand_w": pgcopy.int4(readings.demand_w, null=readings.demand_w < 0),
             "source": pgcopy.text(np.full(count, source.encode())),
         },
     )
@@ -192,7 +196,7 @@ from arriving a join metering_meter m on m.serial = a.serial
 left join lateral (
     select r.revision, r.register_wh, r.demand_w from metering_reading r
     where r.meter_id = m.id and r.day = a.day order by r.revision desc limit 1) k on true
-where k.revision is null or k.register_wh <> a.register_wh or k.demand_w <> a.demand_w
+where k.revision is null or k.register_wh <> a.register_wh or k.demand_w is distinct from a.demand_w
 order by a.n"""
 
 
@@ -524,3 +528,62 @@ def make_usual(*, today: dt.date) -> int:
         for table in ("recent", "silent", "hanging"):
             cursor.execute(f"drop table usual_{table}")
     return made
+
+
+# -- days that are the day before once more ----------------------------------------------------------------------------
+
+_AT_ONCE = 10_000  # rows of half-hours in memory
+
+_SAME = """
+    select n.meter_id, n.day, n.channel, n.revision, m.kind, n.blocks_wh
+    from metering_meterday n join metering_meter m on m.id = n.meter_id
+    cross join lateral (
+        select p.blocks_wh from metering_meterday p
+        where p.meter_id = n.meter_id and p.day = n.day - 1 and p.channel = n.channel
+        order by p.revision desc limit 1) p
+    where n.delivery = %s and n.known = 48 and n.origin = 1 and n.origins is null and p.blocks_wh = n.blocks_wh"""
+_NOTE = """
+    insert into metering_finding (meter_id, day, channel, revision, rule, delivery_id, evidence)
+    values (%s, %s, %s, %s, 'VAL-22', %s, %s) on conflict do nothing"""
+
+
+def note_copies() -> int:
+    """Note (VAL-22) whole days that equal the stored day before, of all deliveries since the last time; how many.
+
+    For each night: to fetch that day would cost most of the intake, which sees only the days beside each other in one
+    delivery. A delivery is one transaction with the mark that it is done, so whoever dies in between does no harm.
+    """
+    waiting = Delivery.objects.filter(swept=None).exclude(accepted=0, superseding=0).order_by("id")
+    return sum(_note_copies(delivery) for delivery in waiting.values_list("id", flat=True))
+
+
+@transaction.atomic
+def _note_copies(delivery: int) -> int:
+    noted = 0
+    with connection.cursor() as cursor, connection.cursor() as written:
+        cursor.execute("insert into metering_swept (delivery_id) values (%s) on conflict do nothing", [delivery])
+        if not cursor.rowcount:  # by another worker, just now
+            return 0
+        cursor.execute(_SAME, [delivery])
+        while rows := cursor.fetchmany(_AT_ONCE):
+            found = [(*key, delivery, evidence) for key, evidence in _copies(rows)]
+            written.executemany(_NOTE, found)
+            noted += len(found)
+    return noted
+
+
+def _copies(rows: Sequence[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], str]]:
+    """Keys and evidence of those in which the load moves enough, among rows of _SAME."""
+    rules, blocks = read_rules(), np.array([row[5] for row in rows], np.int32)
+    days, kinds = np.array([row[1] for row in rows], "M8[D]"), np.array([KINDS.index(row[4]) for row in rows])
+    least, least_changes, change_wh = (
+        rules.limits("VAL-22", name, days, kinds) for name in ("half_hours", "changes", "change_wh")
+    )
+    run, changes = repeated(blocks, blocks, change_wh)
+    return [
+        (
+            tuple(rows[at][:4]),
+            json.dumps({"half_hours": int(run[at]), "changes": int(changes[at]), "limit_half_hours": int(least[at])}),
+        )
+        for at in np.flatnonzero((run >= least) & (changes >= least_changes)).tolist()
+    ]

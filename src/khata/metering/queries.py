@@ -48,30 +48,35 @@ def hung(connections: Int64, before: dt.date) -> Hung:
 
 @dataclass(frozen=True)
 class Readings:
-    """Registers at the beginning of `day`, with the demand since the reading before. Sorted by meter and day."""
+    """Registers at the beginning of `day`, with the demand since the reading before. Sorted by meter and day.
+
+    `revision` counts from 0, so it says how many were taken of that day.
+    """
 
     meter: Int64
     day: Int64
     register_wh: Int64
     demand_w: Int64
+    revision: Int64
 
 
 def readings(meters: Int64, first: dt.date, last: dt.date) -> Readings:
     """Readings of the days first to last, both included."""
     query = """
-        select meter_id, (day - date '1970-01-01')::bigint, register_wh, demand_w::bigint
+        select meter_id, (day - date '1970-01-01')::bigint, register_wh, demand_w::bigint, revision::bigint
         from metering_reading where meter_id = any(%s) and day between %s and %s
         order by meter_id, day, revision"""
-    return Readings(*last_of_day(integers(query, (meters.tolist(), first, last), 4)))
+    return Readings(*last_of_day(integers(query, (meters.tolist(), first, last), 5, null=UNKNOWN)))
 
 
 def brought(meters: Int64, before: dt.date) -> Readings:
     """Of meters that were moved here the last reading before a day that their old system brought along."""
     query = """
-        select distinct on (meter_id) meter_id, (day - date '1970-01-01')::bigint, register_wh, demand_w::bigint
+        select distinct on (meter_id) meter_id, (day - date '1970-01-01')::bigint, register_wh, demand_w::bigint,
+            revision::bigint
         from metering_reading where meter_id = any(%s) and day < %s and source = 'migration'
         order by meter_id, day desc, revision desc"""
-    return Readings(*integers(query, (meters.tolist(), before), 4))
+    return Readings(*integers(query, (meters.tolist(), before), 5, null=UNKNOWN))
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Days:
     total_wh: Int64
     register_wh: Int64  # at the end of the day
     demand_w: Int64
+    origin: Int64
 
 
 def days(meters: Int64, start: dt.date, end: dt.date) -> Days:
@@ -96,8 +102,8 @@ def days(meters: Int64, start: dt.date, end: dt.date) -> Days:
             origin::bigint
         from metering_meterday where meter_id = any(%s) and day >= %s and day < %s and channel = 0
         order by meter_id, day, revision"""
-    *found, origin = last_of_day(integers(query, (meters.tolist(), start, end), 6, null=UNKNOWN))
-    guessed = (origin == Origin.ESTIMATED) & (found[3] == UNKNOWN)
+    found = last_of_day(integers(query, (meters.tolist(), start, end), 6, null=UNKNOWN))
+    guessed = (found[5] == Origin.ESTIMATED) & (found[3] == UNKNOWN)
     return Days(*((column[~guessed] for column in found) if guessed.any() else found))
 
 
@@ -159,6 +165,39 @@ def one_day(meter: int, day: dt.date) -> ShownBlocks | None:
         cursor.execute(ONE_DAY, [meter, day])
         row = cursor.fetchone()
     return ShownBlocks(*row) if row else None
+
+
+@dataclass(frozen=True)
+class ShownEdit:
+    """An officer's word on a day: the revision that it made (`how`: edit or substitute), and who has sent since."""
+
+    revision: int
+    how: str
+    by: str
+    agreed_by: str | None
+    reason: str
+    at: dt.datetime
+    sent_since: list[str]  # senders of the later revisions, in their order
+
+
+_EDITS = """
+    select e.revision, v.form, s.login, k.login, e.reason, v.received_at, array(
+        select n.code from metering_meterday d join metering_delivery w on w.id = d.delivery
+        join metering_sender n on n.id = w.sender_id
+        where d.meter_id = e.meter_id and d.day = e.day and d.channel = e.channel and d.revision > e.revision
+            and d.rule is null
+            and not exists (select from metering_edit o where o.meter_id = d.meter_id and o.day = d.day
+                            and o.channel = d.channel and o.revision = d.revision)
+        order by d.revision)
+    from metering_edit e join metering_delivery v on v.id = e.delivery_id join discoms_staff s on s.id = e.staff_id
+    left join discoms_staff k on k.id = e.checker_id
+    where e.meter_id = %s and e.day = %s and e.channel = 0 order by e.revision"""
+
+
+def edits_of(meter: int, day: dt.date) -> list[ShownEdit]:
+    with connection.cursor() as cursor:
+        cursor.execute(_EDITS, [meter, day])
+        return [ShownEdit(*row) for row in cursor.fetchall()]
 
 
 def day_totals(meter: int, start: dt.date, end: dt.date) -> list[ShownDay]:

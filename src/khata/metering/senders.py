@@ -75,6 +75,17 @@ def close_sender(*, code: str, actor: str) -> None:
     record(actor=actor, action="metering.close-sender", object=f"metering:sender:{sender.id}")
 
 
+@transaction.atomic
+def limit_waiting(*, code: str, uploads: int, total_bytes: int, actor: str) -> None:
+    """So many of its uploads, and so many bytes of them together, may wait for a worker. Raises SenderError."""
+    sender = _sender(code)
+    if uploads < 1 or total_bytes < 1:
+        raise SenderError("nothing of it could wait any more", next_step=f"Allow one, or: khata senders close {code}")
+    Sender.objects.filter(id=sender.id).update(most_waiting=uploads, most_waiting_bytes=total_bytes)
+    details = {"uploads": uploads, "bytes": total_bytes}
+    record(actor=actor, action="metering.limit-sender", object=f"metering:sender:{sender.id}", details=details)
+
+
 def _sender(code: str) -> Sender:
     found = Sender.objects.filter(code=code).first()
     if found is None:
@@ -91,24 +102,31 @@ def _credential() -> str:
 
 @dataclass(frozen=True)
 class Fed:
-    """How many meters: all that were named, and those of which somebody else or nobody owed the days before."""
+    """How many meters: all that were named, and those of which another or nobody owed that day; `before`: these by
+    who did (None: nobody), the most first.
+    """
 
     meters: int
     new: int
+    before: tuple[tuple[str | None, int], ...]
 
 
 _UNKNOWN = """
     select f.serial, count(*) over () from fed f left join metering_meter m on m.serial = f.serial
     where m.id is null order by f.n limit %s"""
 _FEED = """
-    insert into metering_feed (meter_id, from_date, revision, sender_id)
-    select m.id, %(since)s, coalesce((select max(g.revision) + 1 from metering_feed g
-                                      where g.meter_id = m.id and g.from_date = %(since)s), 0), %(sender)s
+    with moved as (
+    select m.id, coalesce((select max(g.revision) + 1 from metering_feed g
+                           where g.meter_id = m.id and g.from_date = %(since)s), 0) as revision, k.sender_id as was
     from (select distinct serial from fed) f join metering_meter m on m.serial = f.serial
     left join lateral (
         select g.sender_id from metering_feed g where g.meter_id = m.id and g.from_date <= %(since)s
         order by g.from_date desc, g.revision desc limit 1) k on true
-    where k.sender_id is distinct from %(sender)s"""
+    where k.sender_id is distinct from %(sender)s),
+    made as (insert into metering_feed (meter_id, from_date, revision, sender_id)
+             select id, %(since)s, revision, %(sender)s from moved)
+    select s.code, count(*) from moved left join metering_sender s on s.id = moved.was
+    group by s.code order by count(*) desc, s.code"""
 
 
 @transaction.atomic
@@ -133,8 +151,9 @@ def feed(*, code: str, serials: Sequence[str], from_date: dt.date, actor: str) -
             wrong = f"{unknown[0][1]:,} meters are not known, the first of them: {first}"
             raise SenderError(wrong, next_step="Correct their numbers, or take them out of the file")
         cursor.execute(_FEED, {"since": from_date, "sender": sender.id})
-        new = int(cursor.rowcount)
+        before = tuple((was, int(many)) for was, many in cursor.fetchall())
         cursor.execute("drop table fed")
-    details = {"from": str(from_date), "meters": len(set(serials)), "new": new}
+    new = sum(many for _, many in before)
+    details = {"from": str(from_date), "meters": len(set(serials)), "new": new, "before": before}
     record(actor=actor, action="metering.feed", object=f"metering:sender:{sender.id}", details=details)
-    return Fed(len(set(serials)), new)
+    return Fed(len(set(serials)), new, before)

@@ -122,8 +122,8 @@ def other_sender_owes(meters: Int64, days: Int64, sender: int, *, own_only: bool
         return owes
     meter, from_day, who = last_of_day(integers(query, (_array(np.unique(meters)),), 3))
     if len(meter):
-        begins = meter * _DAY_SPAN + from_day
-        place = np.searchsorted(begins, meters * _DAY_SPAN + days, side="right") - 1
+        begins = meter * DAY_SPAN + from_day
+        place = np.searchsorted(begins, meters * DAY_SPAN + days, side="right") - 1
         owes = (place >= 0) & (meter[place] == meters) & (who[place] != 0)
         others = owes & (who[place] != sender)
         owes = ~(owes & ~others) if own_only else others
@@ -135,7 +135,7 @@ def _array(values: Int64) -> str:
     return f"{{{','.join(map(str, values.tolist()))}}}"
 
 
-_DAY_SPAN = 1 << 22  # more days than dates have
+DAY_SPAN = 1 << 22  # more days than dates have
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,13 @@ def _read(
     return place, np.array(numbers, np.int64).reshape(5, len(place)), blocks, found[7], found[8]
 
 
+def revisions_of(meters: Int64, channels: Int64, days: Int64, revision: Int64, *, beneath: bool = False) -> StoredDays:
+    """One revision of each of these meter days; `beneath`: what had been received before it, where anything had."""
+    query = _BENEATH if beneath else _NEWEST
+    at, (total, register, demand, origin, off), blocks, letters, _ = _read(query, (meters, channels, days), revision)
+    return StoredDays(at, revision[at], total, register, demand, origin, off, blocks, letters)
+
+
 _DENSE = 200  # so many keys of a day are worth a query of their own
 
 
@@ -256,18 +263,28 @@ def _range(days: Int64) -> tuple[dt.date, dt.date]:
 REGISTER_DAYS = 180  # a register further away says nothing of a day any more
 
 
-def stored_registers(meters: Int64, channels: Int64, first: Int64, last: Int64) -> list[Int64]:
+def doubted_meters(days: Int64) -> Int64:
+    """Meters of which some register around these days disagreed with its own day's energy (VAL-15). For a delivery."""
+    if not len(days):
+        return np.zeros(0, np.int64)
+    low, high = _range(days)
+    around = dt.timedelta(days=REGISTER_DAYS)
+    query = "select distinct meter_id from metering_finding where rule = 'VAL-15' and day between %s and %s"
+    return integers(query, (low - around, high + around), 1)[0]
+
+
+def stored_registers(meters: Int64, channels: Int64, first: Int64, last: Int64, *, doubted: Int64) -> list[Int64]:
     """(place in what was asked, day, register) of each meter and channel: all from its day `first` to its day `last`,
     and the nearest before and after within REGISTER_DAYS. In the order of place and day. No estimates, and none that
-    disagreed with its own day's energy (VAL-15): they must not accuse what a meter really showed."""
+    disagreed with its own day's energy (VAL-15): they must not accuse what a meter really showed. That is asked only of
+    the `doubted_meters` of the whole delivery."""
     if not len(meters):
         return [np.zeros(0, np.int64)] * 3
     low, high = _range(np.concatenate([first, last]))
     around = dt.timedelta(days=REGISTER_DAYS)
-    doubtful = "select distinct meter_id from metering_finding where rule = 'VAL-15' and day between %s and %s"
-    doubted = np.isin(meters, integers(doubtful, (low - around, high + around), 1)[0])
+    doubtful = np.isin(meters, doubted)
     found = []
-    for place, sound in ((np.flatnonzero(~doubted), ""), (np.flatnonzero(doubted), _SOUND)):
+    for place, sound in ((np.flatnonzero(~doubtful), ""), (np.flatnonzero(doubtful), _SOUND)):
         if len(place):
             keys = [_array(column[place]) for column in (meters, channels, first, last)]
             query = _REGISTERS.format(sound=sound)
@@ -276,6 +293,20 @@ def stored_registers(meters: Int64, channels: Int64, first: Int64, last: Int64) 
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.lexsort((columns[1], columns[0]))
     return [column[order] for column in columns]
+
+
+def nearest(here: Int64, stored: Int64, register: Int64) -> tuple[Int64, Int64, Int64, Int64]:
+    """(day, register) of the nearest stored before, and after, each of `here`: keys of owner x DAY_SPAN + day, `stored`
+    rising and none of them among `here`. UNKNOWN where there is none of the same owner."""
+    unknown = np.full(len(here), UNKNOWN, np.int64)
+    before_day, before, after_day, after = (unknown.copy() for _ in range(4))
+    if len(stored):
+        right = np.searchsorted(stored, here)
+        for side, days, registers in ((right - 1, before_day, before), (right, after_day, after)):
+            there = np.clip(side, 0, len(stored) - 1)
+            hit = (side == there) & (stored[there] // DAY_SPAN == here // DAY_SPAN)
+            days[hit], registers[hit] = stored[there[hit]] % DAY_SPAN, register[there[hit]]
+    return before_day, before, after_day, after
 
 
 # Asked of the few meters only that have such a day.
@@ -301,10 +332,33 @@ _REGISTERS = """
     order by n, d.day"""
 
 
+def readings_around(meters: Int64, first: Int64, last: Int64) -> list[Int64]:
+    """As `stored_registers`, of what was read on the spot or came as a billing profile; days are those that began."""
+    low, high = _range(np.concatenate([first, last]))
+    around = dt.timedelta(days=REGISTER_DAYS)
+    query = """
+        select n - 1, r.day - date '1970-01-01', r.register_wh
+        from unnest(%s::bigint[], %s::int[], %s::int[]) with ordinality as k(m, first, last, n)
+        cross join lateral (
+            (select day, register_wh from metering_reading
+             where meter_id = k.m and day >= %s and day < date '1970-01-01' + k.first
+             order by day desc, revision desc limit 1)
+            union all
+            (select distinct on (day) day, register_wh from metering_reading
+             where meter_id = k.m and day between date '1970-01-01' + k.first and date '1970-01-01' + k.last
+             order by day, revision desc)
+            union all
+            (select day, register_wh from metering_reading
+             where meter_id = k.m and day <= %s and day > date '1970-01-01' + k.last
+             order by day, revision desc limit 1)) r
+        order by n, r.day"""
+    return integers(query, (_array(meters), _array(first), _array(last), low - around, high + around), 3)
+
+
 def stored_readings(meters: Int64, days: Int64) -> list[Int64]:
-    """(place in what was asked, revision, register, demand) of the newest reading of each meter and day, by place."""
+    """(place in what was asked, revision, register, demand or UNKNOWN) of each meter's and day's newest reading."""
     query = """
         select distinct on (n) n - 1, r.revision, r.register_wh, r.demand_w
         from unnest(%s::bigint[], %s::int[]) with ordinality as k(m, d, n)
         join metering_reading r on r.meter_id = k.m and r.day = date '1970-01-01' + k.d order by n, r.revision desc"""
-    return integers(query, (_array(meters), _array(days)), 4)
+    return integers(query, (_array(meters), _array(days)), 4, null=UNKNOWN)

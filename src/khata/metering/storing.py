@@ -15,25 +15,27 @@ from khata.formats.meterdays import ACTUAL, MeterDayBatch
 from khata.formats.spool import Spool
 from khata.jobs.bulk import copy_in
 from khata.kernel.quantities import Bool, Int64
-from khata.kernel.revisions import MeterDays, differ, drawn_w, merged, nothing
+from khata.kernel.revisions import SUBSTITUTED, MeterDays, decided, differ, drawn_w, merged, news, nothing
 from khata.metering.checks import Flagged, Known, check, continued
+from khata.metering.edited import edits_among
 from khata.metering.rules import Rules
 from khata.metering.stored import (
+    DAY_SPAN,
     MeterFacts,
     StoredDays,
+    nearest,
     stored_days,
-    stored_readings,
     stored_registers,
 )
 
 UNKNOWN = -1
 _HALF_HOURS = 48
 _MOST_TOTAL_WH = 2**31 - 1
-_SPAN = 1 << 22  # more days than dates have
 _MEASURED = ("volts_dv", "current_ma", "hertz_mhz")
 _LETTERS = np.frombuffer(b"-AESD", np.uint8)
 _CODES = np.zeros(256, np.int8)
 _CODES[_LETTERS] = np.arange(5)
+_EDITED = "VAL-24"
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ class Kept:
 
 @dataclass
 class Ledger:
-    """What became of the rows of a delivery so far."""
+    """What became of the rows of a delivery so far. `by_person`: an officer's word, which counts over what is known."""
 
     delivery: int
+    by_person: bool = False
     accepted: int = 0
     repeated: int = 0
     superseding: int = 0
@@ -88,6 +91,24 @@ class Ledger:
         self.accepted += fresh
         self.superseding += superseding
         self.repeated += int(rows.count[alive].sum()) - fresh - superseding
+
+    def fail(self, rows: Kept, flagged: Flagged, alive: Bool) -> None:
+        """Rows that are not stored: they are no longer `alive`, and wait in quarantine with their numbers."""
+        at = flagged.rows[alive[flagged.rows]]
+        alive[at] = False
+        said = dict(zip(flagged.rows.tolist(), _evidence(flagged, np.arange(len(flagged.rows))), strict=True))
+        positions = [rows.positions(row) for row in at.tolist()]
+        evidence = {
+            int(each): said[row] for row, some in zip(at.tolist(), positions, strict=True) for each in some.tolist()
+        }
+        self.failed.append((int(flagged.rule[-2:]), np.concatenate([np.zeros(0, np.int64), *positions]), evidence))
+
+    def note(self, rows: Kept, flagged: Flagged, stored: Bool, revision: Int64) -> None:
+        chosen = np.flatnonzero(stored[flagged.rows])
+        at = flagged.rows[chosen]
+        if len(at):
+            keys = np.array([rows.meter[at], rows.day[at], rows.channel[at], revision[at]])
+            self.findings.append((flagged.rule, keys, _evidence(flagged, chosen)))
 
     def store_findings(self) -> None:
         for rule, keys, evidence in self.findings:
@@ -106,15 +127,17 @@ class Ledger:
             )
 
 
-def store_days(parts: Iterable[Kept], spool: Spool, facts: MeterFacts, rules: Rules, ledger: Ledger) -> None:
-    """Each part is looked up, then judged while the server stores the one before it."""
+def store_days(
+    parts: Iterable[Kept], spool: Spool, facts: MeterFacts, rules: Rules, ledger: Ledger, *, doubted: Int64
+) -> None:
+    """Each part is looked up, then judged while the server stores the one before it. `doubted`: `doubted_meters`."""
     with ThreadPoolExecutor(1) as server:
         storing: Future[None] | None = None
         ready: tuple[str, bytes] = ("", b"")
         for kept in parts:
             if storing:
                 storing.result()
-            part = _Part(kept, spool, facts)
+            part = _Part(kept, spool, facts, doubted)
             storing = server.submit(copy_revisions, connection.connection, ready)
             ready = part.judged(rules, ledger)
         if storing:
@@ -134,46 +157,43 @@ def copy_revisions(session: Any, ready: tuple[str, bytes]) -> None:
 class _Part:
     """Rows of whole meters beside all that the database knows of their days."""
 
-    def __init__(self, rows: Kept, spool: Spool, facts: MeterFacts) -> None:
+    def __init__(self, rows: Kept, spool: Spool, facts: MeterFacts, doubted: Int64) -> None:
         self.rows, self.facts = rows, facts
         self.meter, self.channel = rows.meter, rows.channel.astype(np.int64)
         self.group = self.meter * 8 + self.channel
         self.stored = stored_days(self.meter, self.channel, rows.day)
         self.found = np.zeros(len(rows.day), np.bool_)
         self.found[self.stored.at] = True
-        self._beside()
+        self.edits = edits_among(self.meter, self.channel, rows.day)
+        self.beside = self._beside(doubted)
+        self.before_day, self.before, _, _ = self.beside
         self._next_days()
         self.matrices = {name: spool.matrix(name, rows.at) for name in ("blocks", "origins", *_MEASURED)}
 
-    def _beside(self) -> None:
-        """The nearest stored registers beside each row that says one, of days that the delivery leaves as they are."""
-        unknown = np.full(len(self.group), UNKNOWN, np.int64)
-        self.before_day, self.before, self.after_day, self.after = (unknown.copy() for _ in range(4))
+    def _beside(self, doubted: Int64) -> tuple[Int64, Int64, Int64, Int64]:
+        """(day, register) of the nearest stored registers before and after each row that says one, of days that the
+        delivery leaves as they are."""
         at = np.flatnonzero(self.rows.register_wh >= 0)
-        if not len(at):
-            return
-        groups, first = np.unique(self.group[at], return_index=True)
-        last = np.append(first[1:], len(at)) - 1
-        day = self.rows.day
-        place, stored_day, register = stored_registers(groups // 8, groups % 8, day[at[first]], day[at[last]])
-        stored = groups[place] * _SPAN + stored_day
-        here = self.group[at] * _SPAN + day[at]
-        standing = ~np.isin(stored, here)
-        stored, stored_day, register = stored[standing], stored_day[standing], register[standing]
-        if not len(stored):
-            return
-        left = np.searchsorted(stored, here) - 1
-        right = np.minimum(left + 1, len(stored) - 1)
-        for side, days, registers in ((left, self.before_day, self.before), (right, self.after_day, self.after)):
-            hit = (side >= 0) & (stored[side] // _SPAN == self.group[at])
-            hit &= (stored[side] < here) if side is left else (stored[side] > here)
-            days[at[hit]], registers[at[hit]] = stored_day[side[hit]], register[side[hit]]
+        beside = tuple(np.full(len(self.group), UNKNOWN, np.int64) for _ in range(4))
+        if len(at):
+            groups, first = np.unique(self.group[at], return_index=True)
+            last = np.append(first[1:], len(at)) - 1
+            day = self.rows.day
+            spans = (day[at[first]], day[at[last]])
+            place, stored_day, register = stored_registers(groups // 8, groups % 8, *spans, doubted=doubted)
+            stored = groups[place] * DAY_SPAN + stored_day
+            here = self.group[at] * DAY_SPAN + day[at]
+            standing = ~np.isin(stored, here)
+            for column, found in zip(beside, nearest(here, stored[standing], register[standing]), strict=True):
+                column[at] = found
+        before_day, before, after_day, after = beside
+        return before_day, before, after_day, after
 
     def _next_days(self) -> None:
         """Days stored already that follow a row with a register, and are not in the delivery themselves."""
         rows = self.rows
         at = np.flatnonzero(rows.register_wh >= 0)
-        key = self.group * _SPAN + rows.day
+        key = self.group * DAY_SPAN + rows.day
         at = at[~np.isin(key[at] + 1, key)]
         self.next_of = at
         self.next = stored_days(self.meter[at], self.channel[at], rows.day[at] + 1)
@@ -183,16 +203,19 @@ class _Part:
         rows, count = self.rows, len(self.rows.day)
         alive = np.ones(count, np.bool_)
         noted: list[Flagged] = []
-        for flagged in check(self._batch(), self._known(), rules):
+        for flagged in check(self._batch(), known_of(self.facts, rows, self.beside), rules):
             if rules.outcome(flagged.rule) == "quarantined":
-                self._fail(flagged, alive, ledger)
+                ledger.fail(rows, flagged, alive)
             else:
                 noted.append(flagged)
-        after, changed = self._after(alive)
+        if self.edits and not ledger.by_person:
+            noted.append(self._other_than_edited())
+        after, changed = self._after(alive, by_person=ledger.by_person)
         revision = np.zeros(count, np.int64)
         revision[self.stored.at] = self.stored.revision + 1
         ledger.count(rows, alive, self.found, changed)
-        self._note(noted, changed, revision, ledger)
+        for flagged in noted:
+            ledger.note(rows, flagged, changed, revision)
         at = np.flatnonzero(changed)
         own = Revisions(self.meter[at], self.channel[at], rows.day[at], revision[at], _taken(after, at))
         return encoded([own, self._next_revisions(alive, after.register)], ledger.delivery)
@@ -210,42 +233,14 @@ class _Part:
             current_ma=self.matrices["current_ma"], hertz_mhz=self.matrices["hertz_mhz"],
         )  # fmt: skip
 
-    def _known(self) -> Known:
-        facts, place = self.facts, self.rows.place
-        return Known(
-            meter=self.meter, load_w=facts.load_w[place], factor=facts.factor[place],
-            register_digits=facts.register_digits[place], kind=facts.kind[place], usual_wh=facts.usual_wh[place],
-            peak_wh=facts.peak_wh[place], usual_days=facts.usual_days[place], zero_days=facts.zero_days[place],
-            before_day=self.before_day, before_register_wh=self.before, after_day=self.after_day,
-            after_register_wh=self.after,
-        )  # fmt: skip
-
-    def _fail(self, flagged: Flagged, alive: Bool, ledger: Ledger) -> None:
-        at = flagged.rows[alive[flagged.rows]]
-        alive[at] = False
-        said = dict(zip(flagged.rows.tolist(), _evidence(flagged, np.arange(len(flagged.rows))), strict=True))
-        positions = [self.rows.positions(row) for row in at.tolist()]
-        evidence = {
-            int(each): said[row] for row, some in zip(at.tolist(), positions, strict=True) for each in some.tolist()
-        }
-        ledger.failed.append((int(flagged.rule[-2:]), np.concatenate([np.zeros(0, np.int64), *positions]), evidence))
-
-    def _note(self, noted: list[Flagged], stored: Bool, revision: Int64, ledger: Ledger) -> None:
-        for flagged in noted:
-            chosen = np.flatnonzero(stored[flagged.rows])
-            at = flagged.rows[chosen]
-            if len(at):
-                keys = np.array([self.meter[at], self.rows.day[at], self.channel[at], revision[at]])
-                ledger.findings.append((flagged.rule, keys, _evidence(flagged, chosen)))
-
     # -- what stands afterwards ---
 
-    def _after(self, alive: Bool) -> tuple[MeterDays, Bool]:
+    def _after(self, alive: Bool, *, by_person: bool) -> tuple[MeterDays, Bool]:
         """(what stands with what was said, what of it is to be stored) of each row."""
-        rows, said = self.rows, self._said()
+        rows, said = self.rows, self._said() if by_person else self._news(self._said())
         stored = np.full(len(rows.day), UNKNOWN, np.int64)
         stored[self.stored.at] = self.stored.register
-        register = np.where(alive & (rows.register_wh >= 0), rows.register_wh, stored)
+        register = np.where(alive & (said.register >= 0), said.register, stored)
         before = np.where(self.before_day == rows.day - 1, self.before, UNKNOWN)
         old_before = before.copy()
         follows = np.flatnonzero((self.group[1:] == self.group[:-1]) & (rows.day[1:] == rows.day[:-1] + 1)) + 1
@@ -259,8 +254,13 @@ class _Part:
         if len(at):
             known = _spread(state_of(self.stored), np.searchsorted(at, self.stored.at), len(at))
             old_rise = self._rise(known.register, old_before[at], rows.place[at])
-            before_this = _without_old_rise(known, old_rise, rise[at])
-            together = merged(known=before_this, said=_taken(said, at), rise=rise[at])
+            new_rise = _not_as_before(known, old_rise, rise[at])
+            before_this, said_of_it = _without_old_rise(known, old_rise, new_rise), _taken(said, at)
+            together = (
+                decided(known=known, said=said_of_it)
+                if by_person
+                else merged(known=before_this, said=said_of_it, rise=new_rise)
+            )
             changed[at] = alive[at] & (~self.found[at] | differ(known, together))
             after = _taken(after, slice(None))
             for each in fields(MeterDays):
@@ -282,6 +282,25 @@ class _Part:
         origins = same if origins is None else np.where((blocks >= 0) & (origins > 0), origins, same)
         return MeterDays(blocks, origins, rows.total_wh, rows.register_wh, rows.demand_w, rows.off, rows.origin)
 
+    def _other_than_edited(self) -> Flagged:
+        """Of a day with edits, whatever is stored of it now; with the newest edit's revision."""
+        newest = np.full(len(self.rows.day), UNKNOWN, np.int64)
+        for each in self.edits:
+            newest[each.at] = each.revision
+        at = np.flatnonzero(newest >= 0)
+        return Flagged(_EDITED, at, {"edit": newest[at]})
+
+    def _news(self, said: MeterDays) -> MeterDays:
+        """Without the very values in whose place a person put others, knowing them."""
+        for each in self.edits:
+            at = each.at[each.before.at]
+            before, left = state_of(each.before), _taken(state_of(each.left), each.before.at)
+            heard = news(said=_taken(said, at), before=before, left=left)
+            said = _taken(said, slice(None))
+            for column in fields(MeterDays):
+                getattr(said, column.name)[at] = getattr(heard, column.name)
+        return said
+
     def _next_revisions(self, alive: Bool, register: Int64) -> "Revisions":
         """Days that follow: a total that only now can be told from two registers, or was told from a wrong one."""
         row, known = self.next_of[self.next.at], state_of(self.next)
@@ -289,11 +308,25 @@ class _Part:
         old[self.stored.at] = self.stored.register
         place = self.rows.place[row]
         rise = np.where(alive[row], self._rise(known.register, register[row], place), UNKNOWN)
-        before = _without_old_rise(known, self._rise(known.register, old[row], place), rise)
+        old_rise = self._rise(known.register, old[row], place)
+        rise = _not_as_before(known, old_rise, rise)
+        before = _without_old_rise(known, old_rise, rise)
         after = merged(known=before, said=nothing(len(row)), rise=rise)
         at = np.flatnonzero(differ(known, after))
         row, revision = row[at], self.next.revision[at] + 1
         return Revisions(self.meter[row], self.channel[row], self.rows.day[row] + 1, revision, _taken(after, at))
+
+
+def known_of(facts: MeterFacts, rows: Kept, beside: tuple[Int64, Int64, Int64, Int64]) -> Known:
+    """What the checks are told of each row's meter; `beside` as `nearest` answers."""
+    place = rows.place
+    before_day, before, after_day, after = beside
+    return Known(
+        meter=rows.meter, load_w=facts.load_w[place], factor=facts.factor[place],
+        register_digits=facts.register_digits[place], kind=facts.kind[place], usual_wh=facts.usual_wh[place],
+        peak_wh=facts.peak_wh[place], usual_days=facts.usual_days[place], zero_days=facts.zero_days[place],
+        before_day=before_day, before_register_wh=before, after_day=after_day, after_register_wh=after,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -312,6 +345,11 @@ def _without_old_rise(known: MeterDays, old_rise: Int64, rise: Int64) -> MeterDa
     """A total that came from the registers alone is told anew, because one of them may have been corrected."""
     derived = (rise >= 0) & (old_rise >= 0) & (known.total == old_rise) & (known.blocks < 0).all(axis=1)
     return replace(known, total=np.where(derived, UNKNOWN, known.total))
+
+
+def _not_as_before(known: MeterDays, old_rise: Int64, rise: Int64) -> Int64:
+    """A substituted total stands beside two registers only where a person put it there, knowing both."""
+    return np.where((known.origin == SUBSTITUTED) & (rise == old_rise), UNKNOWN, rise)
 
 
 def state_of(stored: StoredDays) -> MeterDays:
@@ -384,33 +422,3 @@ def _evidence(flagged: Flagged, chosen: Int64) -> list[str]:
     names = list(flagged.evidence)
     columns = [flagged.evidence[name][chosen].tolist() for name in names]
     return [json.dumps(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
-
-
-_READINGS = 50_000
-
-
-def store_readings(rows: Kept, ledger: Ledger) -> None:
-    """Registers read on the spot: new, the same again, or a revision. A demand that nobody says stays as it was."""
-    for start in range(0, len(rows.day), _READINGS):
-        part = rows.chosen(slice(start, start + _READINGS))
-        count = len(part.day)
-        found, changed = np.zeros(count, np.bool_), np.ones(count, np.bool_)
-        place, last, register, demand = stored_readings(part.meter, part.day)
-        found[place] = True
-        said = np.maximum(part.demand_w, 0)
-        said[place] = np.where(part.demand_w[place] >= 0, said[place], demand)
-        changed[place] = (part.register_wh[place] != register) | (said[place] != demand)
-        revision = np.zeros(count, np.int64)
-        revision[place] = last + 1
-        ledger.count(part, np.ones(count, np.bool_), found, changed)
-        copy_in(
-            "metering_reading",
-            {
-                "meter_id": pgcopy.int8(part.meter[changed]),
-                "day": pgcopy.date(part.day[changed]),
-                "revision": pgcopy.int2(revision[changed]),
-                "register_wh": pgcopy.int8(part.register_wh[changed]),
-                "demand_w": pgcopy.int4(said[changed]),
-                "source": pgcopy.text(np.full(int(changed.sum()), b"billing profile")),
-            },
-        )

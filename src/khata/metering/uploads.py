@@ -45,12 +45,39 @@ class Noted:
     differs: bool
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """What of a sender waits for a worker, and how much of it may; `known`: the key is an upload's that is there."""
+
+    uploads: int
+    bytes: int
+    most: int
+    most_bytes: int
+    known: bool
+
+    def full(self, size: int) -> bool:
+        """Whether one of so many bytes may not wait beside them. One alone always may."""
+        return self.uploads >= self.most or (self.uploads > 0 and self.bytes + size > self.most_bytes)
+
+
+def waiting_of(*, credential: Credential, key: str) -> Waiting | None:
+    """None if the sender was closed meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute("select * from khata.uploads_waiting(%s, %s)", [credential.hash, key])
+        row = cursor.fetchone()
+    return Waiting(*row) if row else None
+
+
+class FullError(Exception):
+    """As much of a sender waits as may."""
+
+
 def note_upload(
     *, credential: Credential, upload: uuid.UUID, form: str, name: str, sha256: str, size: int, key: str
 ) -> Noted | None:
     """Write down that a file lies in the spool under the name `upload`. The same key, and the same bytes as long as
     there is nothing in them to be judged again, are the upload that is there already. None if the sender was closed
-    meanwhile.
+    meanwhile. Raises FullError, and nothing is noted.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -58,6 +85,8 @@ def note_upload(
             [credential.hash, upload, form, name, sha256, size, key],
         )
         row = cursor.fetchone()
+    if row and row[0] is None:
+        raise FullError
     return Noted(*row) if row else None
 
 

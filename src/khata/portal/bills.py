@@ -10,9 +10,11 @@ from khata.billing.documents import bill_paper, bill_pdf, company_paper
 from khata.billing.models import Bill
 from khata.billing.queries import bill_view, bills_listed, latest_bill, old_bills_of
 from khata.consumers.models import Connection
-from khata.display.bill_text import printed_lines
+from khata.display.bill_text import demand_words, estimated, printed_lines
 from khata.display.charts import slab_fill
 from khata.display.dates import period
+from khata.display.labels import heading
+from khata.display.sources import category_words
 from khata.ledger.queries import owed_paise
 from khata.payments.queries import receipts_of_connection
 from khata.portal.mine import connection_of
@@ -47,6 +49,14 @@ def bill(request: HttpRequest, bill: int) -> HttpResponse:
         "bill": found,
         "open": _is_open(mine, found),
         "view": view,
+        "demand": demand_words(view.max_demand_w, asked.language),
+        "estimated": {
+            "word": heading("estimated", asked.language),
+            "why": heading("estimated_why", asked.language),
+        }
+        if estimated(view.readings)
+        else None,
+        "category": category_words(view.category, asked.language),
         "lines": printed_lines(view.lines, asked.language),
         "period": period(view.period_start, view.period_end, asked.language),
         "slabs": slab_fill(view.slabs, chart_id="slabs", language=asked.language) if view.slabs else "",

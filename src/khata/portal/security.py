@@ -91,6 +91,7 @@ def _typed_mobile(request: HttpRequest, page: dict[str, object], connection: int
     elif running and not prove(
         authenticator=running,
         typed=digits(request.POST.get("second", "")[:40]).strip(),
+        sign_in=None,
         now=_now(),
         key=settings.SECRET_KEY,
     ):

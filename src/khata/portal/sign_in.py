@@ -134,7 +134,10 @@ def second(request: HttpRequest) -> HttpResponse:
     elif request.method == "POST":
         typed = digits(request.POST.get("code", "")[:40]).strip()
         running = further.authenticator
-        if running is None or prove(authenticator=running, typed=typed, now=_now(), key=settings.SECRET_KEY):
+        proven = uuid.UUID(half["id"])
+        if running is None or prove(
+            authenticator=running, typed=typed, sign_in=proven, now=_now(), key=settings.SECRET_KEY
+        ):
             return _next_step(request, {**half, "steps": half["steps"][1:]})
         page["error"] = _("This code is not right, or was used already. Wait for the next one in your app.")
     page["change_to"] = change_waiting(sign_in=sign_in) if sign_in else None
@@ -143,7 +146,9 @@ def second(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def known(request: HttpRequest) -> HttpResponse:
-    """A mobile that was silent for half a year may be another person's by now: what stands on meter or bill decides."""
+    """A mobile that nobody signed in with for half a year may be another person's by now: what stands on meter or bill
+    decides.
+    """
     half = _half(request, "known")
     if half is None:
         return redirect("portal:sign-in")

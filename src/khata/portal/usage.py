@@ -89,6 +89,7 @@ def _read_by_the_month(billed: list[MonthBilled], asked: Any) -> dict[str, objec
         return {}
     return {
         "last_month": months[-1],
+        "last_used": (month_start(month_number(months[-1].month) - months[-1].months + 1), months[-1].month),
         "monthly": month_bars(months, chart_id="months", language=asked.language),
         "month_table": month_table(months, language=asked.language),
     }
@@ -140,6 +141,7 @@ def _charts(
         "sentence": daily_sentence(bars, language, today=today, unit=unit),
         "daily": daily_bars(bars, chart_id="days", language=language, unit=unit),
         "daily_table": daily_table(bars, language=language),
+        "trend_months": len(trend),
         "trend_sentence": trend_sentence(trend, language, unit=unit),
         "trend": trend_bars(trend, chart_id="months", language=language, unit=unit),
         "trend_table": trend_table(trend, language=language),
@@ -163,7 +165,9 @@ def day(request: HttpRequest, day: str) -> HttpResponse:
         "seen": seen,
         "load_w": load,
         "cuts": [(clock_range(start, end, asked.language), end - start) for start, end in used.stretches(drawn.off)],
-        "estimated": len(drawn.estimated),
+        "estimated": _letters(seen).count("E"),
+        "corrected": "D" in _letters(seen),
+        "substituted": "S" in _letters(seen),
         "rule": _rule(seen),
         "known": any(wh is not None for wh in drawn.blocks_wh),
         "sentence": load_sentence(drawn, asked.language, today=asked.today, sanctioned_w=load),
@@ -175,6 +179,13 @@ def day(request: HttpRequest, day: str) -> HttpResponse:
         "after": shown + dt.timedelta(days=1) if shown + dt.timedelta(days=1) < asked.today else None,
     }
     return render(request, "portal/usage_day.html", page)
+
+
+def _letters(seen: SeenHalfHours | None) -> str:
+    """Where each half-hour comes from; of a day without them, where its total does."""
+    if seen is None:
+        return ""
+    return seen.origins or "AESD"[seen.origin - 1] * 48
 
 
 def _rule(seen: SeenHalfHours | None) -> str:

@@ -17,6 +17,7 @@ from khata.formats.csvfile import BOM, no_formula
 from khata.formats.espi_write import write_usage
 from khata.formats.text import FormatError, iso_date
 from khata.kernel.days import month_number, month_start
+from khata.metering.models import Origin
 from khata.metering.queries import SeenHalfHours, half_hours_of
 from khata.portal import used
 from khata.portal.mine import connection_of
@@ -104,8 +105,7 @@ def table(days: Sequence[SeenHalfHours], first: dt.date, end: dt.date) -> Iterat
     All words are chosen here: when the lines are sent, the reader's language is no longer set.
     """
     known = {day.day: day for day in days}
-    measured, estimated, corrected, nothing = _("measured"), _("estimated"), _("corrected"), _("no reading")
-    said = dict(enumerate((nothing, measured, estimated, estimated, corrected)))
+    said = dict(enumerate((_("no reading"), _("measured"), _("estimated"), _("substituted"), _("corrected"))))
     header = [_("Day"), _("Units"), _("Highest demand, kW"), _("How known")]
     header += [used.clock(at) for at in range(1, BLOCKS + 1)]
     header += [_("Half-hours not measured"), _("Half-hours without supply")]
@@ -131,7 +131,7 @@ def _cells(day: dt.date, seen: SeenHalfHours | None, said: Mapping[int, str]) ->
         _thousandths(seen.demand_w),
         said[0 if seen.total_wh is None else seen.origin],
         *map(_thousandths, drawn.blocks_wh),
-        " ".join(used.clock(at + 1) for at in sorted(drawn.estimated)),
+        " ".join(used.clock(at + 1) for at, origin in enumerate(_origins(seen)) if origin != Origin.ACTUAL),
         " ".join(used.clock(at + 1) for at in sorted(drawn.off)),
     ]
 

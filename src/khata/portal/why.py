@@ -63,7 +63,6 @@ def _told(bill: Bill, against: Bill | OldBill, language: Language, *, last_year:
         "paise": asked_for,
         "before_paise": asked_before,
         "difference_paise": asked_for - asked_before,
-        "against_month": against.month if isinstance(against, OldBill) else against.cycle,
         "total": more_or_less(asked_for - asked_before, language),
     }
     try:

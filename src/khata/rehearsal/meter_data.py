@@ -20,6 +20,7 @@ from khata.metering.estimating import estimate
 from khata.metering.intake import receive
 from khata.metering.models import Delivery
 from khata.metering.operations import NewDays, make_usual, take_days
+from khata.metering.scorecard import KEPT_DAYS, keep_scorecard
 from khata.metering.senders import add_sender, feed
 from khata.rehearsal.half_hours import RealDays, half_hours, read_half_hours
 from khata.rehearsal.households import Series, demand_w, lay_register
@@ -30,6 +31,7 @@ SENDER, SENDER_NAME = "METCO-1", "Meter data company one (synthetic)"
 DAYS = 7  # before today
 HALF_HOURS_OF_DAYS = 50  # before today; of earlier days most have their total alone
 COUNTS = ("rows", "accepted", "repeated", "superseding", "quarantined")
+_COUNTED_AT = dt.time(1, 30)  # UTC: seven in the morning
 _AT_ONCE = 250  # smart meters whose days are stored in one delivery
 _LATE, _CUT, _TWICE, _BLANK = 0.04, 0.01, 0.08, 0.01  # shares of the rows of a day
 _HEADER = ",".join(("meter", "day", "register_wh", "off", *BLOCKS))
@@ -75,6 +77,7 @@ def send_days(
     _deliver(kept, today, rng)
     make_usual(today=today)
     estimate(discom=None, until=today, today=today)
+    keep_scorecard(today=today, now=dt.datetime.combine(today, _COUNTED_AT, dt.UTC), days=KEPT_DAYS)
     say("deliveries of a meter data company", DAYS, DAYS)
     counts = Delivery.objects.filter(sender__code=SENDER).aggregate(
         **{name: Sum(name) for name in COUNTS}, files=Count("id")

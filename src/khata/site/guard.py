@@ -20,6 +20,8 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
+from django.utils.translation.trans_real import parse_accept_lang_header
 
 from khata.api.meter_data import PREFIX as METER_DATA
 from khata.api.meter_data import refused, sender_of
@@ -65,8 +67,9 @@ class FrontMiddleware:
         streamed = request.method == "POST" and request.path.startswith(METER_DATA)  # which counts for itself
         if not length.isdecimal() or (int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not streamed):
             if request.path.startswith(API):
-                wrong = "the body has more bytes than any of ours"
-                return ProblemError(400, "body", wrong, "Content-Length", "Send no body here").response()
+                with translation.override(_language(request)):
+                    wrong, instead = _("the body has more bytes than any of ours"), _("Send no body here")
+                    return ProblemError(400, "body", wrong, "Content-Length", instead).response()
             with translation.override(_language(request)):
                 return render(request, "400.html", status=400)
         if not _SESSION.fullmatch(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
@@ -94,10 +97,10 @@ class GuardMiddleware:
                 response = sign_in().response() if request.path.startswith(API) else HttpResponseRedirect(door)
             response.headers.setdefault("Content-Language", asked.language)
         response.headers.setdefault("Cache-Control", "no-store")
-        patch_vary_headers(response, ["Cookie"])
+        patch_vary_headers(response, ["Cookie", *(["Accept-Language"] if request.path.startswith(API) else [])])
         return response
 
-    def process_view(self, request: HttpRequest, *_: object) -> HttpResponseBase | None:
+    def process_view(self, request: HttpRequest, *_view: object) -> HttpResponseBase | None:
         """Inside the scope, before the view's transaction."""
         page = request.resolver_match.view_name if request.resolver_match else ""
         allowed = POLICY.get(page)
@@ -118,9 +121,15 @@ class GuardMiddleware:
 
 
 def _language(request: HttpRequest) -> str:
-    """Hindi unless somebody chose otherwise: the phone's own setting is mostly what the factory left there."""
-    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
-    return chosen if chosen in ("hi", "en") else "hi"
+    """Hindi unless somebody chose otherwise: the phone's own setting is mostly what the factory left there. A program
+    says what it wants, or else is told English."""
+    chosen, other = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME), "hi"
+    if request.path.startswith(API):
+        wanted = [
+            code.split("-")[0] for code, _q in parse_accept_lang_header(request.headers.get("Accept-Language", ""))
+        ]
+        chosen, other = next((code for code in wanted if code in ("hi", "en")), chosen), "en"
+    return chosen if chosen in ("hi", "en") else other
 
 
 def _who(request: HttpRequest) -> Who:

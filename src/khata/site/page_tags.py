@@ -19,6 +19,7 @@ from khata.display.labels import Language
 register = template.Library()
 EMBLEM = "khata/emblem.svg"
 _INDIA = ZoneInfo("Asia/Kolkata")
+_ONE_CLOCK = dt.timedelta(minutes=1)  # between two looks at it
 
 
 def language() -> Language:
@@ -91,6 +92,12 @@ def month(date: dt.date | None) -> str:
 
 
 @register.filter
+def months(first_and_last: tuple[dt.date, dt.date]) -> str:
+    """`मई 2024`, of several `अप्रैल–मई 2024`."""
+    return dates.months(*first_and_last, language())
+
+
+@register.filter
 def clock(moment: dt.datetime | None) -> str:
     """Time of day in India: `14:05`."""
     return "" if moment is None else f"{moment.astimezone(_INDIA):%H:%M}"
@@ -100,6 +107,16 @@ def clock(moment: dt.datetime | None) -> str:
 def moment_day(moment: dt.datetime | None) -> str:
     """The Indian day of an instant."""
     return "" if moment is None else dates.day(moment.astimezone(_INDIA).date(), language())
+
+
+@register.filter
+def as_of(moment: dt.datetime | None, now: dt.datetime | None) -> dt.datetime | None:
+    """A moment of the real clock on the clock of the page, `now`: a drill on a day of the past shows none of years
+    ahead. In earnest both are one."""
+    if moment is None or now is None:
+        return moment
+    behind = now - dt.datetime.now(dt.UTC)
+    return moment + behind if abs(behind) > _ONE_CLOCK else moment
 
 
 @register.filter

@@ -159,7 +159,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith(API):
-        return ProblemError(400, "request", "the request cannot be read").response()
+        return ProblemError(400, "request", _("the request cannot be read")).response()
     return render(request, "400.html", status=400)
 
 
@@ -172,6 +172,6 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Must not ask the database, which may be what failed."""
     if request.path.startswith(API):
-        wrong = "something went wrong on our side"
-        return ProblemError(500, "fault", wrong, next_step="Try again; if it stays so, call 1912").response()
+        wrong = _("something went wrong on our side")
+        return ProblemError(500, "fault", wrong, next_step=_("Try again; if it stays so, call 1912")).response()
     return render(request, "500.html", {"company": {"name_hi": "खाता", "name_en": "Khata"}}, status=500)

@@ -81,6 +81,7 @@ def _nav(request: HttpRequest, *, at: str, waiting: int) -> list[NavItem]:
             ("runs", _("Bill runs"), 0),
             ("collection", _("Money taken"), 0),
             ("suspense", _("Payments on hold"), 0),
+            ("meter-data", _("Meter data"), 0),
             ("moves", _("Move to the central system"), 0),
             ("find", _("Find a consumer"), 0),
         ]

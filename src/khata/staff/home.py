@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from khata.billing.release import RunRow, held, held_counts, runs_of
+from khata.metering.scorecard import seen_open_counts
 from khata.payments.queries import collection, open_shift_of, receipts_of_shift, shift_summary
 from khata.staff.desk import is_officer, show
 from khata.staff.evidence import held_line, policies, stake
@@ -50,6 +51,7 @@ def _officer(request: HttpRequest) -> HttpResponse:
         "stake_more": len(waiting) == WEIGHED_HELD,
         "taken_paise": sum(row.paise for row in taken),
         "taken_receipts": sum(row.receipts for row in taken),
+        "open_rows": sum(each.count for each in seen_open_counts()),
         "lines": [held_line(row, limits, asked.language, chart=True) for row in waiting[:SHOWN_HELD]],
     }
     return show(request, "staff/work.html", page, at="home", counts=counts)

@@ -1,4 +1,5 @@
 import django.db.models.deletion
+import django.db.models.functions.datetime
 from django.db import migrations, models
 
 AFTER = """
@@ -11,6 +12,15 @@ call khata.never_deleted('consumers_connection');
 -- A corrected hand-over puts these right; a roll-back only takes a connection out of sight.
 grant update (name, name_key, mobile, mobile_key, language) on consumers_consumer to khata_run;
 grant update (division_id, address, connected_on, wave, live) on consumers_connection to khata_run;
+
+-- Whoever changes a mobile, and however: it is on record from that moment.
+create function khata.date_mobile() returns trigger language plpgsql as $$
+begin
+    new.mobile_at := now();
+    return new;
+end $$;
+create trigger date_mobile before update of mobile_key on consumers_consumer
+    for each row when (old.mobile_key is distinct from new.mobile_key) execute function khata.date_mobile();
 
 -- Old numbers have six to eight digits, so none is an account number; and no account number is drawn or brought along
 -- twice, by whatever company. Who asks for one that is taken learns so from the insert.
@@ -57,10 +67,12 @@ call khata.refers('notices_message', 'subject', 'consumers_connection');
 
 -- Requests for codes change in place and are thrown away. The web writes the same row for a mobile of ours and of nobody's,
 -- and cannot ask which it is; a worker tells them apart. It reads none of them but by an id that only one session knows, and
--- each look counts as a try. What is silent is sent to nobody, so no code opens it.
+-- each look counts as a try. What is silent is sent to nobody, so no code opens it. That a code has fitted is shown by
+-- a proof which takes the installation's key to make, and which the worker writes when it sends the code: the database has
+-- no key to check a code with, and does not believe whoever only says so.
 call khata.fence('consumers_signin');
 revoke all on consumers_signin from khata_app;
-grant update (queued), delete on consumers_signin to khata_run;
+grant update (queued, proof), delete on consumers_signin to khata_run;
 create function khata.note_sign_in(uuid, text, text, smallint, timestamptz, silent boolean) returns void
 language sql security definer set search_path = public, pg_temp as $$
     insert into consumers_signin (id, mobile_key, nonce, digits, asked_at, tries, used, queued)
@@ -72,9 +84,11 @@ language sql security definer set search_path = public, pg_temp as $$
     update consumers_signin s set tries = least(s.tries + 1, 2000) where s.id = $1
     returning s.mobile_key, s.nonce, s.digits, s.asked_at, (s.tries - 1)::smallint, s.used
 $$;
-create function khata.use_sign_in(uuid) returns void
+create function khata.use_sign_in(uuid, text) returns boolean
 language sql security definer set search_path = public, pg_temp as $$
-    update consumers_signin s set used = true where s.id = $1
+    with used as (update consumers_signin s set used = true
+                  where s.id = $1 and not s.used and s.proof = $2 and s.proof <> '' returning 1)
+    select exists (select from used)
 $$;
 revoke execute on function khata.note_sign_in, khata.try_sign_in, khata.use_sign_in from public;
 grant execute on function khata.note_sign_in, khata.try_sign_in, khata.use_sign_in to khata_app;
@@ -90,7 +104,7 @@ $$;
 revoke execute on function khata.note_number_asked from public;
 grant execute on function khata.note_number_asked to khata_app;
 
--- Whose connections a proven mobile opens.
+-- Whose connections a mobile opens. Not for the web, which names the sign-in that has proven the mobile instead.
 create function khata.connections_of_mobile(proven text) returns table (connection bigint, consumer bigint)
 language sql stable security definer set search_path = public, pg_temp as $$
     select c.id, p.id from consumers_consumer p join consumers_connection c on c.consumer_id = p.id
@@ -110,7 +124,7 @@ $$;
 revoke execute on function khata.connections_beside() from public;
 grant execute on function khata.connections_beside() to khata_app;
 revoke execute on function khata.connections_of_mobile(text) from public;
-grant execute on function khata.connections_of_mobile(text) to khata_app, khata_run;
+grant execute on function khata.connections_of_mobile(text) to khata_run;
 
 -- What a counter needs beyond the fence: whoever has a number in hand may pay it at any company's counter. For a person at
 -- an office only. Account numbers have ten digits and old ones fewer, so one list of numbers serves both. An old number
@@ -244,6 +258,7 @@ class Migration(migrations.Migration):
                 ('mobile', models.TextField(blank=True, default='', help_text='as it was given; may be unusable')),
                 ('mobile_key', models.TextField(blank=True, default='', help_text='ten digits, or empty')),
                 ('language', models.TextField(default='hi')),
+                ('mobile_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='when this mobile came on record here')),
             ],
             options={
                 'indexes': [models.Index(fields=['name_key'], name='consumer_by_name'), models.Index(fields=['mobile_key'], name='consumer_by_mobile')],
@@ -356,6 +371,7 @@ class Migration(migrations.Migration):
                 ('tries', models.SmallIntegerField(default=0)),
                 ('used', models.BooleanField(default=False)),
                 ('queued', models.BooleanField(default=False)),
+                ('proof', models.TextField(db_default='', help_text='what shows the database that its code has fitted; empty until a worker has sent the code')),
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('queued', False)), fields=['asked_at'], name='sign_in_to_queue')],

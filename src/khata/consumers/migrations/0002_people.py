@@ -40,34 +40,60 @@ language sql stable security definer set search_path = public, pg_temp as $$
     where s.id = sign_in and s.used and s.asked_at > now() - interval '15 minutes'
 $$;
 
+-- Views that stand: not taken back, of a live connection, and given under the mobile that its holder still has.
+create function khata.standing_views() returns setof consumers_viewgrant language sql stable as $$
+    select g.* from consumers_viewgrant g join consumers_connection c on c.id = g.connection_id and c.live
+    join consumers_consumer p on p.id = c.consumer_id and p.mobile_key = g.given_by
+    where not exists (select from consumers_viewended e where e.grant_id = g.id)
+$$;
+
 -- -- the second step of a sign-in: by the sign-in that has just been proven --------------------------------------------
 
+-- When a mobile was last known to be its person's: at its last sign-in, else when it came on record, as one's own or, where
+-- it is nobody's own, as that of whoever was let in. Of several the oldest: a newer one may be whoever has the number now.
+create function khata.last_known(mobile text) returns timestamptz
+language sql stable security definer set search_path = public, pg_temp as $$
+    select coalesce(
+        (select l.at from consumers_lastsignin l where l.mobile_key = last_known.mobile),
+        (select min(p.mobile_at) from consumers_consumer p
+         where p.mobile_key = last_known.mobile
+           and exists (select from consumers_connection c where c.consumer_id = p.id and c.live)),
+        (select min(g.given_at) from khata.standing_views() g where g.mobile_key = last_known.mobile))
+$$;
 create function khata.asked_further(sign_in uuid)
 returns table (authenticator uuid, nonce text, last_step bigint, seen_at timestamptz)
 language sql stable security definer set search_path = public, pg_temp as $$
-    select a.id, a.nonce, a.last_step, l.at
+    select a.id, a.nonce, a.last_step, khata.last_known(p.mobile)
     from khata.proven_mobile(sign_in) p (mobile)
     left join consumers_authenticator a on a.mobile_key = p.mobile and a.ended_at is null
-    left join consumers_lastsignin l on l.mobile_key = p.mobile
     where p.mobile is not null
+$$;
+-- What a sign-in opens once its code has fitted: the connections of its mobile, and below those that others let it see.
+create function khata.connections_of_sign_in(sign_in uuid) returns table (connection bigint, consumer bigint)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select o.connection, o.consumer from khata.connections_of_mobile(khata.proven_mobile(sign_in)) o
 $$;
 create function khata.note_signed_in(sign_in uuid, moment timestamptz) returns void
 language sql security definer set search_path = public, pg_temp as $$
     insert into consumers_lastsignin (mobile_key, at)
-    select p.mobile, moment from khata.proven_mobile(sign_in) p (mobile) where p.mobile is not null
+    select p.mobile, least(moment, now()) from khata.proven_mobile(sign_in) p (mobile) where p.mobile is not null
     on conflict (mobile_key) do update set at = greatest(consumers_lastsignin.at, excluded.at)
 $$;
--- Of each step one code is taken, and none of a step before it.
-create function khata.use_step(authenticator uuid, step bigint) returns boolean
+-- Of each step one code is taken, and none of a step before it or far ahead. Only of the authenticator of whoever is signed
+-- in, or of the sign-in that is being proven.
+create function khata.use_step(authenticator uuid, step bigint, sign_in uuid) returns boolean
 language sql security definer set search_path = public, pg_temp as $$
     with used as (update consumers_authenticator a set last_step = step
-                  where a.id = authenticator and a.ended_at is null and a.last_step < step returning 1)
+                  where a.id = authenticator and a.ended_at is null and a.last_step < step
+                    and step <= extract(epoch from now()) / 30 + 2
+                    and a.mobile_key in (khata.own_mobile(), khata.proven_mobile(sign_in)) returning 1)
     select exists (select from used)
 $$;
-create function khata.use_recovery(authenticator uuid, hash text) returns boolean
+create function khata.use_recovery(authenticator uuid, hash text, sign_in uuid) returns boolean
 language sql security definer set search_path = public, pg_temp as $$
     with used as (update consumers_authenticator a set recovery = array_remove(a.recovery, hash)
-                  where a.id = authenticator and a.ended_at is null and hash = any (a.recovery) returning 1)
+                  where a.id = authenticator and a.ended_at is null and hash = any (a.recovery)
+                    and a.mobile_key in (khata.own_mobile(), khata.proven_mobile(sign_in)) returning 1)
     select exists (select from used)
 $$;
 
@@ -92,11 +118,11 @@ begin
     values (tell_of_authenticator.actor, 'consumers.authenticator-' || switched,
         'consumers:authenticator:' || tell_of_authenticator.authenticator, '', '{}');
 end $$;
-create function khata.switch_on_authenticator(new_id uuid, new_nonce text, hashes text[], step bigint) returns boolean
-language plpgsql security definer set search_path = public, pg_temp as $$
+create function khata.switch_on_authenticator(new_id uuid, new_nonce text, hashes text[], step bigint, word_hash text)
+returns boolean language plpgsql security definer set search_path = public, pg_temp as $$
 begin
-    insert into consumers_authenticator (id, mobile_key, nonce, recovery, last_step)
-    select new_id, khata.own_mobile(), new_nonce, hashes, step where khata.own_mobile() is not null
+    insert into consumers_authenticator (id, mobile_key, nonce, recovery, last_step, off_hash)
+    select new_id, khata.own_mobile(), new_nonce, hashes, step, word_hash where khata.own_mobile() is not null
     on conflict do nothing;
     if not found then
         return false;
@@ -104,12 +130,14 @@ begin
     perform khata.tell_of_authenticator(new_id, khata.own_mobile(), 'on', 'consumer');
     return true;
 end $$;
-create function khata.switch_off_authenticator() returns boolean
+-- By the word whose hash was stored when it was switched on: it takes the installation's key to say.
+create function khata.switch_off_authenticator(word text) returns boolean
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare ended uuid;
 begin
     update consumers_authenticator a set ended_at = now()
-    where a.mobile_key = khata.own_mobile() and a.ended_at is null returning a.id into ended;
+    where a.mobile_key = khata.own_mobile() and a.ended_at is null
+      and a.off_hash = encode(sha256(convert_to(word, 'UTF8')), 'hex') returning a.id into ended;
     if ended is null then
         return false;
     end if;
@@ -131,7 +159,7 @@ $$;
 create function khata.refuse_silent(new_mobile text) returns void
 language plpgsql stable security definer set search_path = public, pg_temp as $$
 begin
-    if exists (select from consumers_lastsignin l where l.mobile_key = new_mobile and l.at < now() - interval '180 days')
+    if khata.last_known(new_mobile) < now() - interval '180 days'
        and exists (select from consumers_consumer p join consumers_connection c on c.consumer_id = p.id and c.live
                    where p.mobile_key = new_mobile) then
         raise exception using errcode = 'KH027',
@@ -282,16 +310,14 @@ end $$;
 
 -- -- a view of one connection ------------------------------------------------------------------------------------------
 
--- Views that stand: not taken back, of a live connection, and given under the mobile that its holder still has.
-create function khata.standing_views() returns setof consumers_viewgrant language sql stable as $$
-    select g.* from consumers_viewgrant g join consumers_connection c on c.id = g.connection_id and c.live
-    join consumers_consumer p on p.id = c.consumer_id and p.mobile_key = g.given_by
-    where not exists (select from consumers_viewended e where e.grant_id = g.id)
-$$;
 create function khata.views_of_mobile(proven text) returns table (view_id uuid, connection bigint)
 language sql stable security definer set search_path = public, pg_temp as $$
     select g.id, g.connection_id from khata.standing_views() g
     where g.mobile_key = proven and proven <> '' order by g.given_at limit 50
+$$;
+create function khata.views_of_sign_in(sign_in uuid) returns table (view_id uuid, connection bigint)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select o.view_id, o.connection from khata.views_of_mobile(khata.proven_mobile(sign_in)) o
 $$;
 -- By ids that only the sessions know which were let in. The name is masked here, the address by whoever shows it.
 create function khata.views_shown(views uuid[])
@@ -342,15 +368,17 @@ begin
 end $$;
 
 revoke execute on function khata.own_mobile, khata.proven_mobile, khata.open_changes, khata.tell_old_mobile,
-    khata.standing_views, khata.officer_over, khata.refuse_silent from public;
+    khata.standing_views, khata.officer_over, khata.refuse_silent, khata.last_known from public;
 revoke execute on function khata.asked_further, khata.note_signed_in, khata.use_step, khata.use_recovery,
     khata.own_authenticator, khata.switch_on_authenticator, khata.switch_off_authenticator, khata.note_new_mobile,
-    khata.change_mobile, khata.stop_mobile, khata.views_of_mobile, khata.views_shown, khata.give_view, khata.end_view,
+    khata.change_mobile, khata.stop_mobile, khata.views_of_mobile, khata.connections_of_sign_in,
+    khata.views_of_sign_in, khata.views_shown, khata.give_view, khata.end_view,
     khata.propose_mobile, khata.decide_mobile, khata.change_waiting, khata.stop_waiting, khata.mobile_goes_beyond,
     khata.tell_of_authenticator from public;
 grant execute on function khata.asked_further, khata.note_signed_in, khata.use_step, khata.use_recovery,
     khata.own_authenticator, khata.switch_on_authenticator, khata.switch_off_authenticator, khata.note_new_mobile,
-    khata.change_mobile, khata.stop_mobile, khata.views_of_mobile, khata.views_shown, khata.give_view, khata.end_view,
+    khata.change_mobile, khata.stop_mobile, khata.connections_of_sign_in, khata.views_of_sign_in,
+    khata.views_shown, khata.give_view, khata.end_view,
     khata.propose_mobile, khata.decide_mobile, khata.change_waiting, khata.stop_waiting, khata.mobile_goes_beyond
     to khata_app;
 grant execute on function khata.views_of_mobile, khata.tell_of_authenticator to khata_run;
@@ -398,6 +426,7 @@ class Migration(migrations.Migration):
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('last_step', models.BigIntegerField(help_text='of the last code that was taken: none before it is good again')),
                 ('ended_at', models.DateTimeField(null=True)),
+                ('off_hash', models.TextField(db_default='', help_text='SHA-256 of the word that switches it off, made with the key')),
             ],
             options={
                 'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('mobile_key',), name='authenticator_one_mobile')],

@@ -380,7 +380,8 @@ def test_the_rows_of_a_table_are_escaped_and_each_has_a_heading() -> None:
     assert [cell.text for cell in table.findall("thead/tr/th[@scope='col']")] == list(header)
     assert [tuple(cell.text for cell in row) for row in table.findall("tbody/tr")] == list(rows)
     assert len(table.findall("tbody/tr/th[@scope='row']")) == len(rows)
-    assert "<script" not in table_rows(((HOSTILE,), [(HOSTILE, HOSTILE)]))
+    assert [cell.get("data-is") for cell in table.findall("tbody/tr/td")] == list(header[1:]) * len(rows)
+    assert "<script" not in table_rows(((HOSTILE, HOSTILE), [(HOSTILE, HOSTILE)]))
 
 
 def test_the_sentence_says_yesterday_the_average_and_last_year() -> None:

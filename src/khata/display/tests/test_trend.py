@@ -58,7 +58,11 @@ def test_a_running_month_is_solid_so_far_and_hatched_to_its_forecast_with_its_ra
     stem, low, high = with_class(markup, "chart-whisker")
     assert (stem.get("y1"), stem.get("y2")) == (low.get("y1"), high.get("y1")) == ("103", str(TOP))
     assert [e.text for e in with_class(markup, "chart-number")] == ["~1"]
-    assert [e.text for e in parsed(markup).iter("li")] == ["By the end of the month (forecast): 0.8 to 2"]
+    # The likely is a dot at the top of the hatching, and the line goes through it.
+    assert int(high.get("y1") or 0) < 87 < int(low.get("y1") or 0)
+    assert [e.get("cy") for e in with_class(markup, "chart-likely")] == [hatched.get("y")] == ["87"]
+    keys = [e.text for e in parsed(markup).iter("li")]
+    assert keys == ["By the end of the month (forecast): 1", "It may be 0.8 to 2"]
 
 
 def test_the_same_chart_in_rupees() -> None:
@@ -68,16 +72,17 @@ def test_the_same_chart_in_rupees() -> None:
     assert "महीने का खर्च, जून 2025 – जून 2026" in markup
     keys = [e.text for e in parsed(markup).iter("li")]
     assert keys == [
-        "इस साल", "पिछले साल", "महीने के अंत तक (अंदाज़ा): ₹3,200 से ₹3,910", "कुछ दिन अनुमानित", "पता नहीं",
+        "इस साल", "पिछले साल", "महीने के अंत तक (अंदाज़ा): ₹3,520", "₹3,200 से ₹3,910 के बीच रह सकता है",
+        "कुछ दिन अनुमानित", "पता नहीं",
     ]  # fmt: skip
 
 
 def test_the_sentence_of_a_trend_gives_the_range_beside_the_likely() -> None:
     assert trend_sentence(TREND, "hi") == (
-        "जून 2026 में अब तक 358 यूनिट; महीने के अंत तक लगभग 537 यूनिट (490 से 590), पिछले साल के इसी महीने से 11% कम।"
+        "जून 2026 में अब तक 358 यूनिट; महीने के अंत तक लगभग 537 यूनिट (490 से 590 के बीच), पिछले साल के इसी महीने से 11% कम।"
     )
     assert trend_sentence(TREND, "en", unit="rupees") == (
-        "June 2026: ₹2,400 so far; by the end of the month about ₹3,520 (₹3,200 to ₹3,910), "
+        "June 2026: ₹2,400 so far; by the end of the month about ₹3,520 (between ₹3,200 and ₹3,910), "
         "12% less than in the same month last year."
     )
     assert trend_sentence(TREND[:-1], "en") == ("May 2026: 541 units, 74% more than in the same month last year.")
@@ -93,10 +98,10 @@ def test_the_table_of_a_trend_is_exact_and_says_how_each_is_known() -> None:
     assert rows[0] == ("June 2025", "612.337", "–", "₹3,980.19", "–", "Whole month")
     assert rows[2][5] == "Some days estimated" and rows[3][5] == "Not known" and rows[3][1] == "–"
     assert rows[12][5] == (
-        "Month not over yet; By the end of the month (forecast): about 537 units (490 to 590), "
-        "about ₹3,520 (₹3,200 to ₹3,910)"
+        "Month not over yet; By the end of the month (forecast): about 537 units (between 490 and 590), "
+        "about ₹3,520 (between ₹3,200 and ₹3,910)"
     )
-    assert len(trend_table([TrendMonth(JUNE, 1)], language="en")[0]) == 4
+    assert trend_table([TrendMonth(JUNE, 1)], language="en")[0] == ("Month", "Units", "How known")
 
 
 def test_a_range_that_does_not_hold_the_likely_is_refused() -> None:

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from khata.kernel.revisions import (
@@ -14,9 +14,11 @@ from khata.kernel.revisions import (
     SUBSTITUTED,
     UNKNOWN,
     MeterDays,
+    decided,
     differ,
     drawn_w,
     merged,
+    news,
     nothing,
 )
 
@@ -165,3 +167,163 @@ def test_a_difference_anywhere_shows(name: str) -> None:
     other[0] += 1
     assert differ(state, replace(state, **{name: other})).tolist() == [True]
     assert differ(state, state).tolist() == [False]
+
+
+# -- a person's word ---------------------------------------------------------------------------------------------------
+
+PERSON = (EDITED, SUBSTITUTED)
+
+
+@st.composite
+def words(draw: st.DrawFn) -> MeterDays:
+    """What a person says of a day: half-hours, or a total alone; with a register or a demand, or without."""
+    origin = draw(st.sampled_from(PERSON))
+    register, demand = draw(st.sampled_from([UNKNOWN, 901])), draw(st.sampled_from([UNKNOWN, 77]))
+    if draw(st.booleans()):
+        return day(total=draw(st.sampled_from([0, 90, 500])), register=register, demand=demand, origin=origin)
+    blocks = draw(st.one_of(FEW.filter(bool), st.integers(0, 9).map(even)))
+    total = sum(blocks.values()) if len(blocks) == 48 else UNKNOWN
+    return day(blocks, total=total, register=register, demand=demand, origin=origin)
+
+
+def right(known: MeterDays, word: MeterDays) -> MeterDays:
+    return decided(known=known, said=word)
+
+
+def sent(state: MeterDays, said: MeterDays, *edits: tuple[MeterDays, MeterDays], rise: int = UNKNOWN) -> MeterDays:
+    """A sender's row after edits, each (what was known, what it left)."""
+    for before, left in edits:
+        said = news(said=said, before=before, left=left)
+    return merged(known=state, said=said, rise=np.array([rise]))
+
+
+def some_truth(data: st.DataObject) -> list[int]:
+    """48 half-hours, many alike; by a seed, because drawing each takes most of a test's time."""
+    drawn = np.random.default_rng(data.draw(st.integers(0, 999))).integers(0, 4, 48)
+    return [int(wh) for wh in drawn]
+
+
+def pieces_of(data: st.DataObject) -> list[MeterDays]:
+    """Deliveries of one truth: the whole of it, and parts."""
+    truth = some_truth(data)
+    parts = data.draw(st.lists(st.sets(st.integers(0, 47), max_size=30), max_size=3))
+    told = [day({at: truth[at] for at in part}, total=sum(truth), register=700, demand=33, off=5) for part in parts]
+    return [*told, day(dict(enumerate(truth)), total=sum(truth), register=700)]
+
+
+@settings(max_examples=60)
+@given(st.lists(said_days(), max_size=3), words())
+def test_a_persons_word_stands_and_said_twice_changes_nothing(told: list[MeterDays], word: MeterDays) -> None:
+    state = right(after(*told), word)
+    said = word.blocks >= 0
+    assert (state.blocks[said] == word.blocks[said]).all()
+    for name in ("total", "register", "demand"):
+        if (getattr(word, name) >= 0).all():
+            assert (getattr(state, name) == getattr(word, name)).all(), name
+    assert same(right(state, word), state)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_what_a_person_replaced_never_comes_back_by_being_sent_again(data: st.DataObject) -> None:
+    """Also piece by piece, in any order, after a second edit, and though registers say what they said."""
+    pieces = pieces_of(data)
+    known = after(*data.draw(st.permutations(pieces)))
+    state, edits = known, []
+    for word in data.draw(st.lists(words(), min_size=1, max_size=2)):
+        left = right(state, word)
+        edits.append((state, left))
+        state = left
+    for again in data.draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=4)):
+        assert same(sent(state, again, *edits), state)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_half_hours_that_were_not_known_then_come_to_those_a_person_put(data: st.DataObject) -> None:
+    truth = some_truth(data)
+    early = data.draw(st.sets(st.integers(0, 47), min_size=1, max_size=47))
+    known = after(day({at: truth[at] for at in early}))
+    spike = data.draw(st.sampled_from(sorted(early)))
+    left = right(known, day({spike: 1_000}, origin=EDITED))
+    state = sent(left, day(dict(enumerate(truth)), total=sum(truth)), (known, left))
+    expected = [1_000 if at == spike else wh for at, wh in enumerate(truth)]
+    assert state.blocks[0].tolist() == expected
+    assert state.total.tolist() == [sum(expected)]
+    assert state.origins[0].tolist() == [EDITED if at == spike else ACTUAL for at in range(48)]
+
+
+@settings(max_examples=60)
+@given(known=st.lists(said_days((ACTUAL,)), max_size=2), word=words(), other=said_days((ACTUAL,)))
+def test_a_day_with_another_value_counts_as_ever(known: list[MeterDays], word: MeterDays, other: MeterDays) -> None:
+    before = after(*known)
+    left = right(before, word)
+    both = (other.blocks >= 0) & (before.blocks >= 0)
+    assume(bool((both & (other.blocks != before.blocks)).any()))
+    state = sent(left, other, (before, left))
+    said = other.blocks >= 0
+    assert (state.blocks[said] == other.blocks[said]).all()
+    assert (state.origins[said] == ACTUAL).all()
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_the_order_of_what_came_before_a_persons_word_is_all_one(data: st.DataObject) -> None:
+    pieces = pieces_of(data)
+    word = data.draw(words())
+    assert same(right(after(*data.draw(st.permutations(pieces))), word), right(after(*pieces), word))
+
+
+@pytest.mark.parametrize(
+    ("told", "word", "total", "origin", "letters"),
+    [
+        (day(even(2), total=96), day({7: 12}, origin=EDITED), 106, EDITED, {ACTUAL: 47, EDITED: 1}),
+        (day(even(2), total=96), day({7: 12}, origin=SUBSTITUTED), 106, SUBSTITUTED, {ACTUAL: 47, SUBSTITUTED: 1}),
+        (day(even(2), total=96), day(even(2), total=96, origin=EDITED), 96, ACTUAL, {ACTUAL: 48}),  # nothing changes
+        (day(even(2), total=96), day(even(2) | {0: 0, 1: 4}, total=96, origin=EDITED), 96, ACTUAL,
+         {ACTUAL: 46, EDITED: 2}),
+        (day(even(2), total=96), day(total=80, origin=SUBSTITUTED), 80, SUBSTITUTED, {0: 48}),
+        (day(even(2), total=96), day(even(3), total=144, origin=SUBSTITUTED), 144, SUBSTITUTED, {SUBSTITUTED: 48}),
+        (day(even(2), total=96, origin=ESTIMATED), day({7: 2}, origin=EDITED), 96, ESTIMATED,
+         {ESTIMATED: 47, EDITED: 1}),
+        (nothing(1), day(total=80, origin=EDITED), 80, EDITED, {0: 48}),
+    ],
+)  # fmt: skip
+def test_a_persons_word(told: MeterDays, word: MeterDays, total: int, origin: int, letters: dict[int, int]) -> None:
+    state = right(after(told), word)
+    values, counts = np.unique(state.origins, return_counts=True)
+    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert (int(state.total[0]), int(state.origin[0]), found) == (total, origin, letters)
+
+
+@pytest.mark.parametrize(
+    ("known", "word", "comes", "total"),
+    [
+        (day(total=96), day(total=80, origin=EDITED), day(total=96), 80),
+        (day(total=96), day(total=80, origin=EDITED), day(even(2), total=96), 80),  # the same total, spread out
+        (day(total=96), day(total=80, origin=EDITED), day(total=97), 97),
+        (day(total=96), day(total=80, origin=SUBSTITUTED), day(total=96), 80),
+        (day(even(2), total=96), day(total=80, origin=SUBSTITUTED), day({5: 2}), 80),
+        (day(total=96, origin=ESTIMATED), day(total=80, origin=EDITED), day(total=96), 96),  # now it is measured
+        (day(total=96, origin=ESTIMATED), day(total=80, origin=EDITED), day(total=96, origin=ESTIMATED), 80),
+        (nothing(1), day(total=80, origin=EDITED), day(even(2), total=96), 96),
+    ],
+)
+def test_what_comes_after_a_total_that_a_person_said(
+    known: MeterDays, word: MeterDays, comes: MeterDays, total: int
+) -> None:
+    before = after(known)
+    left = right(before, word)
+    assert sent(left, comes, (before, left)).total.tolist() == [total]
+
+
+@pytest.mark.parametrize("name", ["register", "demand", "off"])
+def test_a_replaced_register_demand_or_power_cut_does_not_come_back(name: str) -> None:
+    def said(value: int, origin: int = ACTUAL) -> MeterDays:
+        return replace(day(total=9, origin=origin), **{name: np.array([value])})
+
+    before = after(said(7))
+    left = right(before, said(4, EDITED))
+    for comes, expected in ((7, 4), (8, 8)):
+        state = sent(left, said(comes), (before, left))
+        assert getattr(state, name).tolist() == [expected]

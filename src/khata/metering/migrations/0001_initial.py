@@ -23,6 +23,8 @@ create table metering_meterday (
     -- Bills of flat tariffs, and the lists of what is missing, read this index and never touch a half-hour.
     primary key (meter_id, day, channel, revision) include (register_wh, total_wh, demand_w, origin, known)
 ) partition by range (day);
+-- Days lie in the order of their deliveries: a few bytes for each MiB are enough to find those of one.
+create index meter_day_of_delivery on metering_meterday using brin (delivery) with (pages_per_range = 32);
 """
 
 AFTER = """
@@ -35,6 +37,7 @@ call khata.append_only('metering_finding');
 call khata.append_only('metering_feed');
 call khata.append_only('metering_upload');
 call khata.append_only('metering_uploaddone');
+call khata.append_only('metering_swept');
 call khata.never_deleted('metering_sender');
 call khata.never_deleted('metering_meter');
 call khata.never_deleted('metering_readingcycle');
@@ -51,10 +54,15 @@ call khata.fence('metering_sender');
 call khata.fence('metering_usual');
 call khata.fence('metering_upload');
 call khata.fence('metering_uploaddone');
+call khata.fence('metering_swept');
+call khata.fence('metering_owedday');
+call khata.fence('metering_openrow');
+call khata.fence('metering_notedday');
+call khata.fence('metering_scoremade');
 -- Derived from what is stored, and made anew each night.
-grant update, delete on metering_usual to khata_run;
+grant update, delete on metering_usual, metering_owedday, metering_openrow, metering_notedday, metering_scoremade to khata_run;
 -- A credential is renewed and a sender closed in place; its deliveries keep pointing at it.
-grant update (name, token_hash, active) on metering_sender to khata_run;
+grant update (name, token_hash, active, most_waiting, most_waiting_bytes) on metering_sender to khata_run;
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
 -- A wave brings the meters of a whole company at once.
 call khata.refers('metering_meter', 'discom_id', 'discoms_discom');
@@ -133,6 +141,86 @@ revoke execute on function khata.meter_half_hours(bigint, date, date, smallint) 
 grant execute on function khata.meter_days(bigint, date, date) to khata_app;
 grant execute on function khata.meter_half_hours(bigint, date, date, smallint) to khata_app;
 
+-- In which divisions a meter hung at a live connection on a day: two where it stands at two.
+create function khata.hung_in(meter bigint, on_day date) returns table (division int) language sql stable as $$
+    select distinct c.division_id from metering_installation i
+    join consumers_connection c on c.id = i.connection_id and c.live
+    where i.meter_id = hung_in.meter and i.from_date <= hung_in.on_day and not exists (
+        select from metering_installation n where n.connection_id = i.connection_id
+        and n.from_date <= hung_in.on_day and (n.from_date, n.revision) > (i.from_date, i.revision))
+$$;
+grant execute on function khata.hung_in(bigint, date) to khata_run;
+
+-- The doors of the officers' pages: who owes what, what is in quarantine, what the checks noted; of the offices of the
+-- scope alone, and no names. A row of no division belongs to the company's own office, which only its range holds.
+create function khata.score_made() returns timestamptz
+language sql stable security definer set search_path = public, pg_temp as $$
+    select s.made_at from metering_scoremade s where khata.scope('office_from') is not null
+$$;
+create function khata.owed_days(first date, until date)
+returns table (sender text, sender_name text, division int, day date, meters int, expected bigint, received bigint,
+    totals_only int, silent int, made_at timestamptz)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select n.code, n.name, o.division, o.day, o.meters, o.expected, o.received, o.totals_only, o.silent, o.made_at
+    from metering_owedday o left join metering_sender n on n.id = o.sender
+    where o.division between khata.scope('office_from') and khata.scope('office_to')
+        and o.day >= owed_days.first and o.day < owed_days.until
+    order by n.code nulls last, o.division, o.day
+$$;
+create function khata.open_counts()
+returns table (rule text, owner text, many bigint, oldest date)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select o.rule, o.owner, count(distinct o.quarantine), min(o.since) from metering_openrow o
+    where o.office between khata.scope('office_from') and khata.scope('office_to')
+    group by 1, 2 order by 1, 2
+$$;
+-- Texts from outside come cut; the oldest first.
+create function khata.open_rows(of_rule text, of_owner text, most int, skipped int)
+returns table (serial text, day date, channel smallint, rule text, owner text, reason text, content text, line int,
+    delivery bigint, delivery_name text, sender text, received_at timestamptz, since date)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select left(q.serial, 40), q.day, q.channel, q.rule, q.owner, left(q.reason, 300), left(q.content, 200), q.line,
+        v.id, left(v.name, 80), n.code, v.received_at, o.since
+    from (select r.quarantine, min(r.since) as since from metering_openrow r
+          where r.office between khata.scope('office_from') and khata.scope('office_to')
+              and (open_rows.of_rule = '' or r.rule = open_rows.of_rule)
+              and (open_rows.of_owner = '' or r.owner = open_rows.of_owner)
+          group by r.quarantine order by min(r.since), r.quarantine limit least(open_rows.most, 1000)
+          offset open_rows.skipped) o
+    join metering_quarantine q on q.id = o.quarantine
+    join metering_delivery v on v.id = q.delivery_id join metering_sender n on n.id = v.sender_id
+    order by o.since, q.id
+$$;
+create function khata.noted_counts(first date, until date) returns table (rule text, many bigint)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select d.rule, sum(d.count) from metering_notedday d
+    where d.division between khata.scope('office_from') and khata.scope('office_to')
+        and d.day >= noted_counts.first and d.day < noted_counts.until
+    group by 1 order by 1
+$$;
+create function khata.noted_rows(first date, until date, of_rule text, most int, skipped int)
+returns table (serial text, day date, channel smallint, rule text, evidence jsonb, delivery bigint, sender text,
+    received_at timestamptz)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select left(m.serial, 40), f.day, f.channel, f.rule, f.evidence, v.id, n.code, v.received_at
+    from metering_finding f join metering_meter m on m.id = f.meter_id
+    join metering_delivery v on v.id = f.delivery_id join metering_sender n on n.id = v.sender_id
+    where f.day >= noted_rows.first and f.day < noted_rows.until
+        and (noted_rows.of_rule = '' or f.rule = noted_rows.of_rule)
+        and exists (select from khata.hung_in(f.meter_id, f.day) h
+                    where h.division between khata.scope('office_from') and khata.scope('office_to'))
+    order by f.day desc, f.rule, f.meter_id, f.channel, f.revision
+    limit least(noted_rows.most, 1000) offset noted_rows.skipped
+$$;
+revoke execute on function khata.score_made() from public;
+revoke execute on function khata.owed_days(date, date) from public;
+revoke execute on function khata.open_counts() from public;
+revoke execute on function khata.open_rows(text, text, int, int) from public;
+revoke execute on function khata.noted_counts(date, date) from public;
+revoke execute on function khata.noted_rows(date, date, text, int, int) from public;
+grant execute on function khata.score_made, khata.owed_days, khata.open_counts, khata.open_rows, khata.noted_counts,
+    khata.noted_rows to khata_app;
+
 -- `run` may not create tables; this makes the partition of one month for it. There is no default partition: once it
 -- held a row of a month, that month's partition could not be made. Attached, because `partition of` would keep every
 -- reader of meter days waiting until the transaction ends.
@@ -164,11 +252,25 @@ language sql stable security definer set search_path = public, pg_temp as $$
     where s.token_hash = sender_with.credential and s.active and sender_with.credential <> ''
 $$;
 
--- The same key, or the same bytes with nothing left to judge again, are the upload that is there already.
+-- What of a sender waits for a worker, how much of it may, and whether this key is an upload's that is there already.
+create function khata.uploads_waiting(credential text, idempotency text)
+returns table (uploads bigint, bytes bigint, most int, most_bytes bigint, known boolean)
+language sql stable security definer set search_path = public, pg_temp as $$
+    select count(u.id), coalesce(sum(u.size), 0)::bigint, s.most_waiting, s.most_waiting_bytes,
+        uploads_waiting.idempotency <> '' and exists (
+            select from metering_upload k where k.sender_id = s.id and k.key = uploads_waiting.idempotency)
+    from khata.sender_with(uploads_waiting.credential) w join metering_sender s on s.id = w.id
+    left join metering_upload u on u.sender_id = s.id
+        and not exists (select from metering_uploaddone d where d.upload_id = u.id)
+    group by s.id
+$$;
+-- The same key, or the same bytes with nothing left to judge again, are the upload that is there already. Nothing is noted
+-- and made null where as much waits of the sender as may: counted under its lock, so that two at once are two. One alone
+-- may always wait: an installation's largest body bounds it.
 create function khata.note_upload(credential text, upload uuid, said_form text, said_name text, hash text, bytes bigint,
     idempotency text)
 returns table (noted uuid, made boolean, differs boolean) language plpgsql security definer set search_path = public, pg_temp as $$
-declare whose bigint; found_upload metering_upload;
+declare whose bigint; found_upload metering_upload; room record;
 begin
     select w.id into whose from khata.sender_with(note_upload.credential) w;
     if whose is null then
@@ -188,6 +290,11 @@ begin
     order by u.received_at desc limit 1;
     if found then
         return query select found_upload.id, false, false;
+        return;
+    end if;
+    select w.* into room from khata.uploads_waiting(note_upload.credential, '') w;
+    if room.uploads >= room.most or (room.uploads > 0 and room.bytes + note_upload.bytes > room.most_bytes) then
+        return query select null::uuid, false, false;
         return;
     end if;
     insert into metering_upload (id, sender_id, received_at, form, name, sha256, size, key)
@@ -217,7 +324,8 @@ $$;
 revoke execute on function khata.sender_with(text) from public;
 revoke execute on function khata.note_upload(text, uuid, text, text, text, bigint, text) from public;
 revoke execute on function khata.upload_seen(text, uuid) from public;
-grant execute on function khata.sender_with, khata.note_upload, khata.upload_seen to khata_app, khata_run;
+revoke execute on function khata.uploads_waiting(text, text) from public;
+grant execute on function khata.sender_with, khata.note_upload, khata.upload_seen, khata.uploads_waiting to khata_app, khata_run;
 """
 
 
@@ -268,6 +376,8 @@ class Migration(migrations.Migration):
                 ('name', models.TextField()),
                 ('token_hash', models.TextField(blank=True, db_default='', help_text='SHA-256 of the credential; empty: none')),
                 ('active', models.BooleanField(db_default=True)),
+                ('most_waiting', models.IntegerField(db_default=1000, help_text='of its uploads may wait for a worker')),
+                ('most_waiting_bytes', models.BigIntegerField(db_default=4294967296, help_text='of them together; one alone may always wait')),
             ],
         ),
         migrations.CreateModel(
@@ -299,11 +409,65 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='OwedDay',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sender', models.BigIntegerField(help_text='empty: nobody is recorded', null=True)),
+                ('division', models.IntegerField()),
+                ('day', models.DateField()),
+                ('meters', models.IntegerField()),
+                ('expected', models.BigIntegerField(help_text='half-hours')),
+                ('received', models.BigIntegerField(help_text='half-hours measured')),
+                ('totals_only', models.IntegerField(help_text="meters that sent the day's energy without half-hours")),
+                ('silent', models.IntegerField(help_text='meters that sent nothing of the day')),
+                ('made_at', models.DateTimeField()),
+            ],
+            options={
+                'indexes': [models.Index(fields=['division', 'day'], name='owed_of_a_division')],
+            },
+        ),
+        migrations.CreateModel(
+            name='OpenRow',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('quarantine', models.BigIntegerField()),
+                ('office', models.IntegerField(help_text='the division where its meter hangs; of a meter that hangs nowhere: company')),
+                ('rule', models.TextField()),
+                ('owner', models.TextField()),
+                ('since', models.DateField(help_text='the business day on which the sender first sent it')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['office', 'since'], name='open_of_an_office')],
+                'constraints': [models.UniqueConstraint(fields=('quarantine', 'office'), name='open_row_once')],
+            },
+        ),
+        migrations.CreateModel(
+            name='NotedDay',
+            fields=[
+                ('pk', models.CompositePrimaryKey('division', 'day', 'rule', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('division', models.IntegerField()),
+                ('day', models.DateField()),
+                ('rule', models.TextField()),
+                ('count', models.IntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name='ScoreMade',
+            fields=[
+                ('id', models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('made_at', models.DateTimeField()),
+                ('delivery', models.BigIntegerField()),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='score_made_once')],
+            },
+        ),
+        migrations.CreateModel(
             name='Finding',
             fields=[
                 ('pk', models.CompositePrimaryKey('meter_id', 'day', 'channel', 'revision', 'rule', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('day', models.DateField()),
-                ('channel', models.SmallIntegerField(choices=[(0, 'Import'), (1, 'Export'), (2, 'Apparent Import'), (3, 'Apparent Export'), (4, 'Reactive Lag'), (5, 'Reactive Lead')])),
+                ('channel', models.SmallIntegerField(choices=[(0, 'Import'), (1, 'Export'), (2, 'Apparent Import'), (3, 'Apparent Export'), (4, 'Reactive Lag'), (5, 'Reactive Lead')], help_text='or 7: a register that was read, not a meter day')),
                 ('revision', models.SmallIntegerField()),
                 ('rule', models.TextField(help_text='VAL-nn')),
                 ('evidence', models.JSONField(help_text='the numbers that gave rise to it, and the limit')),
@@ -311,7 +475,7 @@ class Migration(migrations.Migration):
                 ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='metering.meter')),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('rule', 'VAL-15')), fields=['day', 'meter'], name='finding_of_a_register')],
+                'indexes': [models.Index(condition=models.Q(('rule', 'VAL-15')), fields=['day', 'meter'], name='finding_of_a_register'), models.Index(fields=['day', 'rule'], name='finding_of_a_day')],
             },
         ),
         migrations.SeparateDatabaseAndState(
@@ -362,7 +526,7 @@ class Migration(migrations.Migration):
                 ('day', models.DateField()),
                 ('revision', models.SmallIntegerField(default=0)),
                 ('register_wh', models.BigIntegerField()),
-                ('demand_w', models.IntegerField()),
+                ('demand_w', models.IntegerField(null=True)),
                 ('source', models.TextField(help_text='reader, final, initial, migration, billing profile')),
                 ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
             ],
@@ -405,6 +569,12 @@ class Migration(migrations.Migration):
             model_name='delivery',
             name='sender',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='metering.sender'),
+        ),
+        migrations.CreateModel(
+            name='Swept',
+            fields=[
+                ('delivery', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, serialize=False, to='metering.delivery')),
+            ],
         ),
         migrations.CreateModel(
             name='UploadDone',
@@ -458,6 +628,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='sender',
             constraint=models.UniqueConstraint(condition=models.Q(('token_hash', ''), _negated=True), fields=('token_hash',), name='sender_credential_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='sender',
+            constraint=models.CheckConstraint(condition=models.Q(('most_waiting__gt', 0), ('most_waiting_bytes__gt', 0)), name='sender_may_wait'),
         ),
         migrations.AddConstraint(
             model_name='upload',
