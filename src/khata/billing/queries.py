@@ -392,7 +392,7 @@ def _sources(groups: Sequence[tuple[int, Group, int]], language: Language) -> tu
         cited |= {ref.text for ref in _rules_used(group, at)}
         for reading in group.order.readings:
             if reading.id in cited:
-                point = f"{clause_words(reading.id, language)} ({reading.id}, {reading.evidence})"
+                point = f"{clause_words(reading.id, language)}, {reading.id} ({reading.evidence})"
                 said = " ".join(reading_words(text, language) for text in (reading.question, reading.answer))
                 found[f"{point}: {said}"] = None
     return tuple(found)
