@@ -43,7 +43,7 @@ def companies(regulator: str, tree: Mapping[str, Mapping[str, Sequence[str]]]) -
     """A file of companies as data: {company: {circle: [divisions]}}, numbered from 1."""
     return {
         "companies": [
-            {"id": number, "code": code, "regulator": regulator, "name_en": code.title(), "name_hi": "कम्पनी"}
+            {"id": number, "code": code, "regulator": regulator, "name_en": code.title(), "name_hi": "कंपनी"}
             for number, code in enumerate(tree, start=1)
         ],
         "circles": [

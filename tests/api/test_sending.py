@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
 from khata.api import meter_data, spool
 from khata.api.spool import lay_down
 from khata.commands import work_uploads
 from khata.commands.work_uploads import MeterData, sweep
 from khata.metering import uploads
-from khata.metering.models import Delivery, MeterDay, Sender, Upload, UploadDone
+from khata.metering.models import Delivery, MeterDay, Sender, Upload, UploadDone, UploadWaiting
 from khata.metering.senders import (
     PREFIX,
     SenderError,
@@ -490,6 +491,25 @@ def test_of_two_that_come_at_once_one_takes_the_last_place(place: Place, monkeyp
     assert found == [202, 429]
     assert len(set(place.in_spool()) - before) == 1
     place.work()
+
+
+def test_who_sends_too_much_is_told_by_one_question(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what waits is kept beside all that ever came: its cost does not grow with them."""
+    limit_waiting(code="MDC2", uploads=1, total_bytes=1 << 30, actor="test")
+    told = place.send(csv("2024-06-26"), sender="MDC2")
+    assert set(UploadWaiting.objects.values_list("upload", flat=True)) == {uuid.UUID(told["id"])}
+    bearer = {"authorization": f"Bearer {place.credentials['MDC2']}"}
+    with web(place.database), CaptureQueriesContext(connection) as asked:
+        answer = browser().post(
+            "/api/v1/meter-data/block-csv", csv("2024-06-25"), content_type="text/csv", headers=bearer
+        )
+    assert answer.status_code == 429
+    assert sum("uploads_waiting" in each["sql"] for each in asked) == 1
+    place.work()
+    assert not UploadWaiting.objects.exists()
+    with connection.cursor() as cursor:
+        cursor.execute("select prosrc from pg_proc where proname = 'uploads_waiting'")
+        assert "uploaddone" not in cursor.fetchone()[0]
 
 
 @pytest.mark.parametrize("length", [1000, None])

@@ -40,6 +40,8 @@ WORDS_WITH_AN_ADR = {
     "metering/edited.py",
     "metering/editing.py",
     "metering/estimating.py",
+    "metering/kept.py",
+    "metering/nightly.py",
     "metering/scorecard.py",
     "metering/intake.py",
     "metering/senders.py",

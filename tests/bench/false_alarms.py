@@ -21,7 +21,7 @@ from khata.metering.checks import KINDS, UNKNOWN, Known, check, read_rules
 from khata.rehearsal.households import CEEW, Series, lay_register, load_for, read_households
 
 HALF_HOURS = CEEW.with_name("ceew_bareilly_30min_2019.csv.gz")
-RECENT, SILENT, ENOUGH = 35, 180, 7  # as metering.operations.make_usual
+RECENT, SILENT, ENOUGH = 35, 180, 7  # as metering.nightly.make_usual
 LOAD_FACTOR_PERMILLE = 300  # of a home on a heavy day: loads are not in the source and are laid from it
 DIGITS = 6
 FACTOR = 20

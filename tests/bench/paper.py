@@ -71,7 +71,7 @@ def _paper(number: int):  # type: ignore[no-untyped-def]
         account_number=f"{4_628_800_139 + number}",
         name=f"सुनीता देवी {number}",
         mask_name=False,
-        discom="कम्पनी",
+        discom="कंपनी",
         division="गुमटी",
         category="LMV-1 urban",
         sanctioned_load_w=2_000,
@@ -92,7 +92,7 @@ def _paper(number: int):  # type: ignore[no-untyped-def]
         old_number_last_day=dt.date(2024, 9, 13),
         orders=("Tariff order",),
     )
-    company = CompanyPaper("कम्पनी", "Company", "1912", "", "कानपुर", "Kanpur", "a.sample@examplebank", "Company", "4900")
+    company = CompanyPaper("कंपनी", "Company", "1912", "", "कानपुर", "Kanpur", "a.sample@examplebank", "Company", "4900")
     starts = [dt.date(2023 + at // 12, at % 12 + 1, 1) for at in range(13)]
     months = tuple(MonthUsed(start, 200_000 + at * 999, 1, old=True) for at, start in enumerate(starts))
     paid = LastPayment(first, 100_00 + number)

@@ -22,6 +22,7 @@ from khata.billing.models import Bill, OldBill
 from khata.billing.pricing import NotPriceableError, month_costs, own_numbers, what_if
 from khata.commands.main import main
 from khata.discoms.models import Discom
+from khata.kernel.variants import LOAD
 from khata.ledger.operations import OnHead, post_one
 from khata.ledger.queries import heads
 from tests.billing.orders import ORDER
@@ -62,6 +63,14 @@ HOMES = (
         "read on the spot",
         *(("2024-03-28", 0, 900), ("2024-04-28", 200_000, 900), ("2024-06-28", 650_000, 1_900)),
         ("2024-07-28", 800_000, 900),
+        cycle="R28",
+        discom="NADIPUR",
+    ),
+    home("no demand", months(*STEADY, demand_w=0)),
+    plain(
+        "demand not told",
+        *(("2024-03-28", 0, -1), ("2024-04-28", 200_000, -1), ("2024-05-28", 400_000, -1)),
+        *(("2024-06-28", 600_000, -1), ("2024-07-28", 800_000, -1)),
         cycle="R28",
         discom="NADIPUR",
     ),
@@ -113,6 +122,15 @@ def changed(built: Town, name: str, cycle: str) -> dict[str, int]:
     before = bill_before(bill)
     assert before is not None
     return {each.code: each.paise for each in explain_change(bill, before).factors if each.paise}
+
+
+def test_a_demand_of_nothing_is_not_the_same_as_none_told(built: Town) -> None:
+    for name, told in (("steady", 1_000), ("no demand", 0), ("demand not told", None)):
+        bill = built.bill(name, "2024-07")
+        before = bill_before(bill)
+        assert before is not None
+        (load,) = (each for each in explain_change(bill, before).factors if each.code == LOAD)
+        assert (load.facts["demand_w"], load.facts["demand_before_w"]) == (told, told), name
 
 
 def test_every_two_bills_that_follow_each_other_are_explained_to_the_paisa(built: Town) -> None:

@@ -47,7 +47,7 @@ from tests.cast import (
 from tests.database import Database
 
 COMPANY = CompanyPaper(
-    name_hi="कानपुर विद्युत आपूर्ति कम्पनी",
+    name_hi="कानपुर विद्युत आपूर्ति कंपनी",
     name_en="Kanpur Electricity Supply Company",
     phone="1912",
     email="help@company.example",

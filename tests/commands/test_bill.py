@@ -109,4 +109,4 @@ def test_sentences_end_once(said: Said, capsys: pytest.CaptureFixture[str]) -> N
     assert said.error("show").startswith("khata: bill show: which bill?\nNext step: ")
     with pytest.raises(SystemExit):
         main(["bill", "run", "--discom", KESCO, "--cycle", "2024-06", "--bill-date", "xx"])
-    assert "'xx' is not a day; write it as 2024-06-08" in capsys.readouterr().err
+    assert "'xx' is not a day; write it like 2024-05-31" in capsys.readouterr().err

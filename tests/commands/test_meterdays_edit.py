@@ -89,6 +89,18 @@ def test_a_day_in_an_issued_bill_needs_a_second_officer(tmp_path: Path, capsys: 
     assert len(answer["bills"]) == 1
 
 
+def test_a_spikes_demand_that_stays_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    date, told = "2024-06-07", "The demand stays 18.6 kW and is billed"
+    deliver(Said("M-1", date, [9_000, *FLAT[1:]], demand=18_600), today=TODAY)
+    cell = f"M-1,{date},100{',' * 47}"
+    for row, shown in ((f"{HEADER}{cell}\n", True), (total("4.8", date), True),
+                       (f"{HEADER.strip()},demand_w\n{cell},200\n", False)):  # fmt: skip
+        assert call(tmp_path, row, "--dry-run", date=date) == 0
+        assert (told in capsys.readouterr().out) is shown, row
+    assert call(tmp_path, f"{HEADER}{cell}\n", "--json", date=date) == 0
+    assert json.loads(capsys.readouterr().out)["demand_too_high"] is True
+
+
 @pytest.mark.parametrize(
     ("row", "more", "said"),
     [

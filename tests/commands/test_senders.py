@@ -70,6 +70,7 @@ def test_who_owed_a_meter_before_is_named(tmp_path: Path, capfd: pytest.CaptureF
         (["add", "M D C", "--name", "x"], "is no code"),
         (["add", "MDC2", "--name", " "], "the name is empty"),
         (["add", "khata", "--name", "x"], "of Khata's own"),
+        (["add", "desk", "--name", "x"], "of Khata's own"),
         (["renew", "MDC9"], "there is no sender"),
         (["close", "MDC9"], "there is no sender"),
         (["limit", "MDC1", "--uploads", "0", "--mib", "1"], "nothing of it could wait"),

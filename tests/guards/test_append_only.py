@@ -37,8 +37,12 @@ CHANGES_IN_PLACE = {
     # the scorecard as officers see it, counted anew each night
     "metering_owedday": {"app": "", "run": "delete, insert, update"},
     "metering_openrow": {"app": "", "run": "delete, insert, update"},
+    "metering_opencount": {"app": "", "run": "delete, insert, update"},
+    "metering_notedrow": {"app": "", "run": "delete, insert, update"},
     "metering_notedday": {"app": "", "run": "delete, insert, update"},
     "metering_scoremade": {"app": "", "run": "delete, insert, update"},
+    # which uploads wait for a worker: written by triggers alone
+    "metering_uploadwaiting": {"app": "", "run": ""},
     "django_session": {"app": "delete, insert, update", "run": "delete, insert"},
     # what the rules make of a hand-over, anew whenever one of its rows is corrected
     "migration_finding": {"app": "", "run": "delete, insert, update"},

@@ -89,12 +89,12 @@ BY_RUNS = {
 }
 TRIGGERS = {
     *("check_approval", "check_cleared", "check_counter_receipt", "check_decision", "check_entry", "check_postings"),
-    *("check_proposed", "check_reference", "check_shift", "check_shift_closed", "check_verdict"),
+    *("await_upload", "check_proposed", "check_reference", "check_shift", "check_shift_closed", "check_verdict"),
 }
 # The only work of the other functions is done with the powers of whoever calls.
 HARMLESS = {
     *("append_only", "asked_by_web", "demand_office", "desk", "fence", "hold", "masked", "never_deleted", "refers"),
-    *("hung_in", "date_mobile", "refuse_change", "scope", "window_of", "open_changes", "standing_views"),
+    *("hung_in", "own_office", "date_mobile", "refuse_change", "scope", "window_of", "open_changes", "standing_views"),
 }
 
 

@@ -27,7 +27,7 @@ from khata.consumers.rules import seeded_bodies
 from khata.discoms.queries import discom_named, division_named
 from khata.formats.meterdays import BLOCKS
 from khata.metering.models import Installation, Meter
-from khata.metering.operations import make_usual
+from khata.metering.nightly import make_usual
 from khata.rehearsal.households import Series
 from tests.bench import false_alarms
 from tests.cast import ARRIVED, GUMTI, KESCO, OLD_UNTIL, town

@@ -132,7 +132,7 @@ def test_no_case_is_missing() -> None:
     judged = {
         number for number in read_rules().by_number if number == "VAL-05" or number == "VAL-09" or number >= "VAL-13"
     }
-    assert {case[0] for case in CASES} == judged
+    assert {case[0] for case in CASES} == judged - {"VAL-24"}  # of days that a person edited: test_editing
 
 
 # -- rows of one meter in one batch ------------------------------------------------------------------------------------

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from khata.discoms.models import Discom
 from khata.formats.meterdays import ESTIMATED
-from khata.metering import operations
+from khata.metering import nightly
 from khata.metering.models import Delivery, Finding, Meter
-from khata.metering.operations import note_copies
+from khata.metering.nightly import note_copies
 from tests.database import Database
 from tests.metering.made import Said, deliver
 
@@ -47,7 +49,7 @@ def test_a_copy_is_noted_once_with_the_delivery_that_brought_it(monkeypatch: pyt
     assert noted() == {}  # the intake saw one day of each
 
     with monkeypatch.context() as dies:  # after the mark and the first rows of the second delivery
-        dies.setattr(operations, "_copies", lambda rows: 1 / 0)
+        dies.setattr(nightly, "_copies", lambda rows: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             note_copies()
     assert not Delivery.objects.exclude(swept=None).filter(id__in=[second.delivery.id, last.delivery.id]).exists()
@@ -75,6 +77,28 @@ def test_what_the_intake_noted_itself_is_not_noted_again() -> None:
     assert note_copies() == 1
     found = Finding.objects.filter(rule="VAL-22", meter__serial="M-8").order_by("revision")
     assert [(each.revision, each.delivery_id == corrected.delivery.id) for each in found] == [(0, False), (1, True)]
+
+
+def test_a_day_that_repeats_an_estimate_is_no_copy() -> None:
+    deliver(Said("M-7", "2024-05-01", WAVES, origin=ESTIMATED))
+    deliver(Said("M-7", "2024-05-02", WAVES))
+    assert note_copies() == 0
+    deliver(Said("M-7", "2024-05-03", WAVES))
+    assert note_copies() == 1
+
+
+def test_no_month_is_opened_that_a_delivery_cannot_have_brought_days_of_but_of_history_all_are() -> None:
+    deliver(Said("M-7", "2023-02-01", WAVES), history=True)
+    deliver(Said("M-7", "2023-02-02", WAVES), history=True)
+    assert note_copies() == 1 and ("M-7", "2023-02-02") in noted()
+    deliver(Said("M-7", "2024-05-04", SHIFTED))
+    with CaptureQueriesContext(connection) as asked:
+        note_copies()
+    (same,) = (each["sql"] for each in asked.captured_queries if "p.blocks_wh = n.blocks_wh" in each["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"explain {same}")
+        plan = [line for (line,) in cursor.fetchall() if " n" in line]
+    assert any("_202405" in line for line in plan) and not any("_202302" in line for line in plan), plan
 
 
 def test_the_days_of_a_delivery_are_found_without_reading_those_of_others(module_database: Database) -> None:

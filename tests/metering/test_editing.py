@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+from django.db import connection
 
 from khata.audit.models import Record
 from khata.billing.late_days import bill_late
@@ -62,7 +63,15 @@ def edit(serial: str, blocks: Sequence[int | None] | None = None, **asked: objec
     date = str(asked.pop("date", DAY))
     form, checker = str(asked.pop("form", "edit")), asked.pop("checker", None)
     row = Said(serial, date, blocks, total=asked.pop("total", None), register=asked.pop("register", -1))  # type: ignore[arg-type]
-    plain = {"billed": [], "reason": WHY, "today": TODAY, "history": False, "dry_run": False, **asked}
+    billed = asked.pop("billed", [])
+    plain = {
+        "billed": billed if callable(billed) else lambda: billed,
+        "reason": WHY,
+        "today": TODAY,
+        "history": False,
+        "dry_run": False,
+        **asked,
+    }
     place = place_of(serial=serial, day=day(date), channel=0)
     return put_right(form=form, place=place, batches=[batch([row])], by=person("anita"), checker=checker, **plain)  # type: ignore[arg-type]
 
@@ -131,6 +140,25 @@ def test_what_an_edit_replaced_does_not_come_back_and_other_values_do() -> None:
     assert newest("M-4").blocks_wh == FLAT, "as ever, of what was measured the later counts"
 
 
+def test_a_total_that_was_replaced_does_not_come_back_piece_by_piece() -> None:
+    deliver(Said("M-11", DAY, total=4_800))
+    edit("M-11", total=4_000)
+    deliver(Said("M-11", DAY, [*FLAT[:47], None]), sender="mdc")
+    assert (newest("M-11").total_wh, newest("M-11").origin, newest("M-11").known) == (4_000, 4, 47)
+    assert counts(deliver(Said("M-11", DAY, [*[None] * 47, 100]), sender="mdc")) == (1, 0, 1, 0, 0)
+    assert newest("M-11").total_wh == 4_000
+    deliver(Said("M-11", DAY, [*[None] * 47, 101]), sender="mdc")
+    assert (newest("M-11").total_wh, newest("M-11").origin) == (4_801, 1), "another value counts"
+
+
+def test_half_hours_that_an_officer_put_where_none_was_known_give_way_to_measured_ones() -> None:
+    deliver(Said("M-12", DAY, [None, *FLAT[1:]]))
+    edit("M-12", [500, *[None] * 47])
+    deliver(Said("M-12", DAY, with_(10, 0)), sender="mdc")
+    assert (newest("M-12").total_wh, newest("M-12").origin) == (4_710, 1)
+    assert Finding.objects.filter(meter__serial="M-12", rule="VAL-24").exists()
+
+
 def test_the_day_of_a_check_meter_stands_in_also_for_what_was_measured_between_registers() -> None:
     days = ["2024-06-04", DAY, "2024-06-06"]
     deliver(*(Said("M-5", date, FLAT, register=10_000 + 4_800 * n) for n, date in enumerate(days)))
@@ -138,7 +166,7 @@ def test_the_day_of_a_check_meter_stands_in_also_for_what_was_measured_between_r
     place = place_of(serial="M-5", day=day(DAY), channel=0)
     put_right(
         form="substitute", place=place, batches=[day_of_meter(serial="C-1", of=place)], by=person("anita"),
-        checker=None, billed=[], reason=WHY, today=TODAY, history=False, dry_run=False,
+        checker=None, billed=list, reason=WHY, today=TODAY, history=False, dry_run=False,
     )  # fmt: skip
     row = newest("M-5")
     assert (row.total_wh, row.origin, row.known, row.register_wh, row.origins) == (2_880, 3, 0, 14_800, None)
@@ -171,6 +199,19 @@ def test_what_is_refused_leaves_nothing(asked: dict[str, object], said: str) -> 
     with pytest.raises(EditError, match=said):
         edit("M-6", **asked)
     assert [model.objects.count() for model in (Delivery, MeterDay, Edit, Quarantine)] == before
+
+
+def test_which_bills_rest_on_the_day_is_asked_when_nobody_else_stores_days() -> None:
+    def turns() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()")
+            return int(cursor.fetchone()[0])
+
+    asked: list[int] = []
+    assert turns() == 0
+    with pytest.raises(EditError, match="a second officer must agree"):
+        edit("M-6", total=1, billed=lambda: asked.append(turns()) or ["24060001"])  # type: ignore[func-returns-value]
+    assert asked == [1]
 
 
 def test_nobody_agrees_to_an_edit_of_their_own() -> None:

@@ -69,6 +69,23 @@ def test_the_register_of_a_meter_day_stands_where_the_next_day_begins(meter: Met
     assert profile(meter, ("2024-06-07", 510_000), ("2024-06-06", 500_000)) == (2, 2, 0, 0, 0)
 
 
+def test_when_a_day_ended_and_the_next_began_the_register_stood_once(meter: Meter) -> None:
+    deliver(Said(meter.serial, "2024-05-31", register=1_256_000))
+    assert profile(meter, ("2024-06-01", 1_255_000), ("2024-06-03", 1_255_900))[4] == 2, "both below the end of 31 May"
+    assert profile(meter, ("2024-06-01", 1_257_000), ("2024-06-03", 1_256_500)) == (2, 1, 0, 0, 1), "the first is wrong"
+    assert refused(meter)[-1] == ("VAL-13", '{"register_wh": 1257000, "other_register_wh": 1256000}')
+    assert profile(meter, ("2024-06-01", 1_256_000))[1] == 1
+
+
+def test_a_day_whose_register_was_counted_on_over_a_rollover_says_the_same(meter: Meter) -> None:
+    days = (
+        Said(meter.serial, date, register=wh) for date, wh in (("2024-05-31", 99_990_000), ("2024-06-05", 100_040_000))
+    )
+    deliver(*days)
+    assert profile(meter, ("2024-06-06", 41_000))[4] == 1
+    assert profile(meter, ("2024-06-06", 40_000))[1] == 1
+
+
 def test_days_of_the_same_delivery_are_stored_first(meter: Meter) -> None:
     days = batch([Said(meter.serial, "2024-06-05", register=500_000)])
     row = (meter.serial, "2024-06-08", 400_000, UNKNOWN)

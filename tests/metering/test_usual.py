@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from khata.metering.models import Feed, Meter, MeterDay, Sender, Usual
-from khata.metering.operations import NewDays, make_usual, take_days
+from khata.metering.nightly import make_usual
+from khata.metering.operations import NewDays, take_days
 from tests.bench.false_alarms import usual_of
 from tests.cast import ARRIVED, Agreed, Home, Hung, Town, Usage, agree, day, smart, town
 from tests.database import Database

@@ -92,7 +92,9 @@ DUKAN = Old(
 ELA = Old("2234505", name="इला वर्मा", mobile="", mode="PREPAID", principal=".00", lpsc="", prepaid="150.25")
 FARID = Old("2234506", name="FARID KHAN", mobile="9876500006", principal=".34", lpsc="")
 GITA = Old("3234507", division=JAJMAU, name="गीता यादव", mobile="9876500007", feeder="JAJMAU-F2")
-HARI = Old("3234508", division=JAJMAU, name="HARI OM", mobile="9876500008", smart=True, feeder="JAJMAU-F2")
+HARI = Old(
+    "3234508", division=JAJMAU, name="HARI OM", mobile="9876500008", smart=True, feeder="JAJMAU-F2", demand_kw=""
+)
 IMRAN = Old("03234509", division=JAJMAU, name="IMRAN ALI", mobile="9876500009", supply_type="13", feeder="JAJMAU-F1")
 JAYA = Old("323410", division=JAJMAU, name="जया मिश्रा", mobile="9876500010", feeder="JAJMAU-F1", load_kw="1")
 KAMLA = Old("3234511", division=JAJMAU, name="कमला", mobile="9876500011", principal="0", lpsc="", deposit="")

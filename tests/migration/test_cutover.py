@@ -158,6 +158,8 @@ def test_meters_hang_where_they_are_read_and_showed_what_the_old_system_last_saw
     assert (hung.meter.serial, hung.from_date, hung.cycle.code) == ("M2234504", day("2024-01-31"), "R28")
     read = Reading.objects.get(meter=hung.meter)
     assert (read.day, read.register_wh, read.source) == (day("2024-02-29"), 2 * 1_120_000, "migration")
+    told = dict(Reading.objects.values_list("meter__serial", "demand_w"))
+    assert (told["M2234504"], told["M3234508"]) == (1_200, None), "what the old system did not know is not 0"
     smart = Installation.objects.get(meter__smart=True, meter__serial="M012345")
     assert smart.cycle_id is None
     old = OldBill.objects.get(connection_id=dukan.connection_id)

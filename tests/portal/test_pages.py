@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import re
+from pathlib import Path
 
 import pypdfium2
 import pytest
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 
 from khata.billing.models import Bill
 from khata.discoms.models import Discom
@@ -113,6 +114,15 @@ def test_the_old_number_goes_after_its_last_day(scene: Scene, monkeypatch: pytes
             assert ("1234567" in page(client, address)) == shown, (day, address)
     monkeypatch.setenv("KHATA_TODAY", TODAY)
     assert "1234567" in pdf_text(client.get(f"/bills/{bill}/pdf/"))
+
+
+def test_what_an_order_says_is_marked_as_english_where_it_brought_no_hindi(scene: Scene, tmp_path: Path) -> None:
+    client, address = scene.consumer("Ashalata"), f"/bills/{scene.bills[scene.town.connections['Ashalata']]}/"
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "hi"
+    told = re.compile(r'<span lang="en">In which order are the lines computed')
+    assert not told.search(page(client, address))
+    with override_settings(KHATA_TARIFFS=tmp_path):
+        assert told.search(page(client, address))
 
 
 def owe(scene: Scene, name: str, change_paise: int) -> None:

@@ -305,7 +305,8 @@ def test_a_bill_that_ends_at_an_estimated_register_says_so(scene: Scene) -> None
     for name, said in (("Boundella", True), ("Estimoni", False)):
         client, bill = scene.consumer(name), scene.bills[scene.town.connections[name]]
         shown = page(client, f"/bills/{bill}/")
-        assert ("1 June 2024 (estimated)" in shown) is ("Estimated: no reading of that day had come" in shown) is said
+        why = "Estimated: no real reading of that day had come"
+        assert ("1 June 2024 (estimated)" in shown) is (why in shown) is said
         answer = client.get(f"/api/v1/connections/{scene.town.accounts[name]}/bills/{bill}")
         (register,) = answer.json()["registers"]
         assert (register["previous_estimated"], register["present_estimated"]) == (False, said)

@@ -103,6 +103,7 @@ def test_collected_sheets_name_the_hashed_font_and_fit_the_budget(var: Path) -> 
     assert len(fonts) == 1
     assert sheet.read_text().count(fonts[0]) == 3
     assert next(collected.glob("khata.*.css.br")).stat().st_size <= LARGEST_SHEET
+    assert not [path.name for path in collected.glob("*.css") if "/*" in path.read_text(encoding="utf-8")]
 
 
 def test_a_second_build_makes_nothing(var: Path) -> None:

@@ -22,14 +22,15 @@ from khata.discoms.models import Office, Staff
 from khata.discoms.queries import posts_of
 from khata.discoms.scope import NOBODY, Scope, scoped
 from khata.formats.meterdays import Refused
-from khata.metering.models import Meter, OpenRow, OwedDay, ScoreMade
+from khata.metering.kept import KEPT_DAYS, keep_scorecard
+from khata.metering.models import Installation, Meter, OpenCount, OpenRow, OwedDay, Reading, ScoreMade
 from khata.metering.operations import NewMeters, hang
-from khata.metering.scorecard import KEPT_DAYS, keep_scorecard, owed
+from khata.metering.scorecard import owed
 from khata.metering.senders import add_sender, feed
 from khata.staff import session as staff_session
 from tests.cast import GUMTI, JAJMAU, KESCO, MEERUT, PVVNL, Home, Hung, Town, day, office_scope, post_staff, town
 from tests.database import Database
-from tests.metering.made import Said, deliver
+from tests.metering.made import UNKNOWN, Said, deliver, readings, send
 from tests.staff.conftest import PLAIN_FILES, anybody
 from tests.staff.test_counter import text
 
@@ -230,6 +231,13 @@ def test_the_pages_ask_a_handful_of_questions(desk: Desk) -> None:
         assert len(asked) <= 22, [each["sql"][:80] for each in asked]
 
 
+@pytest.mark.parametrize(("door", "costly"), [("noted_rows", "hung_in"), ("open_counts", "openrow")])
+def test_what_costs_by_the_company_s_rows_is_asked_beforehand(desk: Desk, door: str, costly: str) -> None:
+    with desk.database.connect("owner") as owner:
+        ((source,),) = owner.execute("select prosrc from pg_proc where proname = %s", [door]).fetchall()
+    assert costly not in source
+
+
 # -- who may look ------------------------------------------------------------------------------------------------------
 
 CALLS = ("score_made()", "owed_days('2024-01-01', '2025-01-01')", "open_counts()", "open_rows('', '', 99, 0)")
@@ -256,7 +264,7 @@ def test_without_an_office_the_doors_tell_nothing(desk: Desk, call: str) -> None
 
 
 def test_the_tables_behind_them_are_nobody_s(desk: Desk) -> None:
-    for table in ("owedday", "openrow", "notedday", "scoremade", "quarantine", "finding"):
+    for table in ("owedday", "openrow", "opencount", "notedrow", "notedday", "scoremade", "quarantine", "finding"):
         with desk.database.as_role("run"):
             company = office_scope(KESCO)
         with scoped(company), transaction.atomic(), connection.cursor() as cursor:
@@ -307,6 +315,55 @@ def test_a_row_is_open_until_its_day_came_right(runs: Desk) -> None:
     assert open_of("M-2") == [], "the day stands whole already"
     deliver(today=TODAY, sender="MDC", refused=(replace(bad, channel=1),))
     assert open_of("M-2") == [("VAL-06", TODAY, GUMTI)], "of another channel nothing came"
+
+
+def test_a_reading_is_settled_by_a_later_reading_and_by_nothing_else(runs: Desk) -> None:
+    def profile(register: int, today: dt.date) -> None:
+        said = repr((register, today)).encode()
+        send([readings(("M-8", "2024-06-05", register, UNKNOWN))], said, sender="OTHER", today=today)
+
+    first, noon = day("2024-06-06"), day("2024-06-07")
+    profile(5_000_000, first)
+    deliver(Said("M-8", "2024-06-07", register=5_200_000), today=day("2024-06-08"), sender="OTHER")
+    profile(9_000_000, noon)  # beyond the register of a later day
+    assert open_of("M-8") == [("VAL-13", noon, MEERUT)], "it contradicts the reading that stands"
+    deliver(Said("M-8", "2024-06-05", WHOLE), today=TODAY, sender="OTHER")
+    assert open_of("M-8") == [("VAL-13", noon, MEERUT)], "the half-hours of that day are something else"
+    assert open_of("M-8", today=noon + dt.timedelta(days=45)) != []
+    profile(5_100_000, TODAY)
+    assert open_of("M-8") == []
+
+
+def test_a_reading_that_stands_lets_what_contradicts_it_go_with_the_late_days(runs: Desk) -> None:
+    bad = Refused(1, "VAL-08", "no number", "M-3", day("2024-06-05"))
+    send(
+        [replace(readings(("M-1", "2024-06-04", 4_000_000, UNKNOWN)), refused=(bad,))], b"p", sender="MDC", today=TODAY
+    )
+    deliver(Said("M-3", "2024-06-05", WHOLE), today=TODAY, sender="MDC")
+    assert open_of("M-3")[-1] == ("VAL-08", TODAY, JAJMAU), "a row that its reader refused is a reading's too"
+    late = TODAY + dt.timedelta(days=46)
+    assert ("VAL-08", TODAY, JAJMAU) in open_of("M-3", today=late), "none stands"
+    Reading.objects.create(
+        meter=Meter.objects.get(serial="M-3"), day=day("2024-06-05"), register_wh=3_000_000, source="reader"
+    )
+    assert ("VAL-08", TODAY, JAJMAU) not in open_of("M-3", today=late)
+
+
+def test_a_row_of_two_divisions_is_one_row_of_the_company(runs: Desk) -> None:
+    company, gumti, jajmau = (office_scope(KESCO, name).office_from for name in ("", GUMTI, JAJMAU))
+    since = {"meter": Meter.objects.get(serial="M-2"), "from_date": day("2024-01-01"), "known_at": NOW}
+    before = _counted(company)
+    with transaction.atomic():
+        Installation.objects.create(connection_id=runs.town.connections["Devirani"], revision=1, **since)
+        deliver(Said("M-2", "2024-06-12", WHOLE), today=TODAY, sender="MDC")
+        keep_scorecard(today=TODAY, now=NOW, days=7)
+        both = [_counted(office)["VAL-11"] for office in (company, gumti, jajmau)]
+        transaction.set_rollback(True)
+    assert "VAL-11" not in before and both == [1, 1, 1]
+
+
+def _counted(office: int) -> dict[str, int]:
+    return dict(OpenCount.objects.filter(office=office).values_list("rule", "count"))
 
 
 def test_a_new_meter_s_rows_go_to_its_division_and_are_settled_by_the_delivery_again(runs: Desk) -> None:

@@ -31,6 +31,7 @@ from khata.metering.uploads import (
     Credential,
     FullError,
     SeenUpload,
+    Waiting,
     note_upload,
     sender_with,
     upload_seen,
@@ -193,7 +194,7 @@ def send(
     except BaseException as failed:
         laid.path.unlink()
         if isinstance(failed, FullError):  # by what came in elsewhere meanwhile
-            raise _full(known, key) from None
+            raise _full(failed.waiting) from None
         raise
     if noted is None or not noted.made:
         laid.path.unlink()
@@ -255,15 +256,12 @@ def _checked(request: HttpRequest, form: str) -> int | None:
 
 def _may_wait(known: Credential, key: str, size: int) -> None:
     """Looked at before the body, so that none comes for nothing; counted for good when it is noted."""
-    now = waiting_of(credential=known, key=key)
-    if now and not now.known and now.full(size):
-        raise _full(known, key)
+    now = waiting_of(credential=known, key=key, size=size)
+    if now and now.full:
+        raise _full(now)
 
 
-def _full(known: Credential, key: str) -> ProblemError:
-    now = waiting_of(credential=known, key=key)
-    if now is None:
-        return no_credential()
+def _full(now: Waiting) -> ProblemError:
     wrong = _(
         "%(uploads)s deliveries of yours, %(size)s MiB together, wait to be stored already; at most %(most)s may, or"
         " %(most_size)s MiB"

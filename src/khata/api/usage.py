@@ -15,6 +15,7 @@ from khata.api.values import Cursor, Day, Number, cursor_text, position
 from khata.billing.pricing import NotPriceableError, month_costs
 from khata.consumers.models import Connection
 from khata.consumers.queries import old_number_of, owed, terms_on
+from khata.display.origins import HALF_HOURS, ORIGINS, letters
 from khata.kernel.days import day_number, month_number, month_start
 from khata.kernel.forecast import HISTORY, month_forecast
 from khata.metering.queries import SeenHalfHours, days_of, half_hours_of
@@ -22,11 +23,8 @@ from khata.metering.queries import SeenHalfHours, days_of, half_hours_of
 router = Router(tags=["consumer"])
 MOST_DAYS = 92
 DAYS = 30
-HALF_HOURS = 48
 LOOKED_BACK = 400
 FIRST_DAY = dt.date(2000, 1, 1)
-_ORIGINS = {1: "actual", 2: "estimated", 3: "substituted", 4: "edited"}
-_LETTERS = {1: "A", 2: "E", 3: "S", 4: "D"}
 SIGNED: dict[str, Any] = {"security": [{"session": []}]}
 
 
@@ -133,7 +131,7 @@ def _day(day: dt.date, seen: SeenHalfHours | None) -> dict[str, Any]:
         "total_wh": seen.total_wh if seen else None,
         "register_wh": seen.register_wh if seen else None,
         "demand_w": seen.demand_w if seen else None,
-        "origin": _ORIGINS[seen.origin] if seen else None,
+        "origin": ORIGINS[seen.origin] if seen else None,
         "rule": seen.rule if seen else None,
         "blocks_wh": seen.blocks_wh if seen else None,
         "origins": _letters(seen),
@@ -145,7 +143,7 @@ def _day(day: dt.date, seen: SeenHalfHours | None) -> dict[str, Any]:
 def _letters(seen: SeenHalfHours | None) -> str:
     if seen is None or seen.blocks_wh is None:
         return "-" * HALF_HOURS
-    return seen.origins or "".join("-" if wh is None else _LETTERS[seen.origin] for wh in seen.blocks_wh)
+    return letters(origin=seen.origin, origins=seen.origins, blocks_wh=seen.blocks_wh)
 
 
 def _newest(mine: Connection, today: dt.date) -> dt.date | None:

@@ -187,9 +187,8 @@ def _facts(now: Basis, before: Basis, found: Compared) -> dict[str, dict[str, Fa
         LOAD: {
             "load_w": was.load_w,
             "load_before_w": then.load_w,
-            # None: none was recorded.
-            "demand_w": max(each.demand_w for each in now.stretches) or None,
-            "demand_before_w": max(each.demand_w for each in before.stretches) or None,
+            "demand_w": _recorded_w(now),
+            "demand_before_w": _recorded_w(before),
         },
         CATEGORY: {
             "category": was.category,
@@ -202,6 +201,11 @@ def _facts(now: Basis, before: Basis, found: Compared) -> dict[str, dict[str, Fa
             "mode_before": "prepaid" if then.prepaid else "postpaid",
         },
     }
+
+
+def _recorded_w(basis: Basis) -> int | None:
+    """The highest demand; None: none was recorded."""
+    return max((each.demand_w for each in basis.stretches if each.demand_known), default=None)
 
 
 def _order(basis: Basis) -> Order:
@@ -226,7 +230,7 @@ def _fppas_e4(basis: Basis) -> int | None:
 
 _PARTS = """
     select p.bill_id, p.start, p."end", p.terms_id, t.category, t.area, t.mode = 'prepaid', p.load_w,
-        coalesce(p.demand_w, 0), p.energy_wh, r.rated_on, r.run_id
+        coalesce(p.demand_w, 0), p.energy_wh, p.demand_w is not null, r.rated_on, r.run_id
     from billing_bill b join billing_billpart p on p.bill_id = b.id join consumers_terms t on t.id = p.terms_id
     join jobs_part j on j.id = b.part_id join billing_billrun r on r.run_id = j.run_id
     where b.id = any(%s) order by p.bill_id, p.number"""

@@ -296,13 +296,15 @@ def _registers(
 ) -> tuple[Int64, Int64, Int64, Int64]:
     """Registers at day boundaries, from readings and from both ends of meter days; sorted by meter and day.
 
-    The last column says which are of a day that was estimated.
+    The last column says which were estimated.
     """
     bare = _without_register(smart)
     register = np.where(bare, _running(smart, billed, changed), smart.register_wh)
     kept = (register != UNKNOWN) & (smart.total_wh != UNKNOWN)
     meter, day, total, register = smart.meter[kept], smart.day[kept], smart.total_wh[kept], register[kept]
-    guess = (smart.origin[kept] == Origin.ESTIMATED).astype(np.int64)
+    guess = (smart.origin[kept] == Origin.ESTIMATED) & ~bare[kept]
+    guess[guess] = ~_shown(meter[guess], day[guess], register[guess])
+    guess = guess.astype(np.int64)
     # A day's beginning is the end of the day before; only after a gap must it be worked back.
     alone = np.ones(len(meter), np.bool_)
     alone[1:] = (meter[1:] != meter[:-1]) | (day[1:] != day[:-1] + 1)
@@ -315,6 +317,25 @@ def _registers(
     first = np.ones(len(meters), np.bool_)
     first[1:] = (meters[1:] != meters[:-1]) | (at[1:] != at[:-1])
     return meters[first], at[first], wh[first], estimated[first]
+
+
+def _shown(meter: Int64, day: Int64, register_wh: Int64) -> Bool:
+    """Which of these registers the meter showed: a day's origin speaks of its total, and its register may have come.
+
+    Asked of days that were estimated alone, each found by the key.
+    """
+    if not len(meter):
+        return np.zeros(0, np.bool_)
+    query = """
+        select a.n - 1 from unnest(%s::bigint[], %s::int[], %s::bigint[]) with ordinality as a (meter, day, register, n)
+        cross join lateral (
+            select from metering_meterday d
+            where d.meter_id = a.meter and d.day = date '1970-01-01' + a.day and d.channel = 0
+                and d.day >= %s and d.day <= %s
+                and d.register_wh = a.register and d.origin <> %s and d.rule is null limit 1) d"""
+    first, last = date_of(int(day.min())), date_of(int(day.max()))
+    asked = meter.tolist(), day.tolist(), register_wh.tolist(), first, last, int(Origin.ESTIMATED)
+    return np.isin(np.arange(len(meter)), integers(query, asked, 1)[0])
 
 
 def _running(smart: Days, billed: _Billed, changed: dict[int, int]) -> Int64:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -17,7 +18,7 @@ from khata.discoms.models import Discom
 from khata.display.bill_text import BillView, LineView, ReadingView, SlabView, times
 from khata.display.charts import MonthBar
 from khata.display.labels import Language
-from khata.display.sources import clause_words, order_words, reading_words
+from khata.display.sources import ReadingWords, Source, clause_words, order_words, reading_source
 from khata.formats.pgcopy import Field
 from khata.jobs.bulk import copy_out, integers
 from khata.kernel.bills import Group, Priced, Segments, price
@@ -27,8 +28,9 @@ from khata.kernel.explain import explain
 from khata.kernel.order import ExcessDemand, Minimum, PerLoad, Ref, SlabsTelescopic, SlabSubsidy
 from khata.kernel.quantities import Int64
 from khata.kernel.rating import Traced, matches
+from khata.kernel.yaml_text import OrderError
 from khata.metering.models import Meter
-from khata.tariffs.queries import published_orders
+from khata.tariffs.queries import published_orders, reading_words
 
 # -- for printing and messages -----------------------------------------------------------------------------------------
 
@@ -72,7 +74,8 @@ _DIGEST_BILLS = """
     select concat_ws('|', c.account_number, b.kind, b.revision, b.bill_date, b.due_date, b.period_start, b.period_end,
         b.energy_wh, b.assessed_paise, b.subsidy_paise, b.rebate_paise, b.payable_paise, b.arrears_paise, b.draft,
         p.number, p.start, p."end", e."order", e.sha256, s.name, p.load_w, coalesce(p.demand_w, -1), p.energy_wh,
-        p.lines_paise, p.opening_wh, p.closing_wh, g.amount_paise, m.template, m.values)
+        p.lines_paise, p.opening_wh, p.closing_wh, 'opening estimated ' || opened.at, 'closing estimated ' || closed.at,
+        g.amount_paise, m.template, m.values)
     from billing_bill b
     join consumers_connection c on c.id = b.connection_id
     join discoms_discom d on d.id = c.discom_id
@@ -80,6 +83,12 @@ _DIGEST_BILLS = """
     join tariffs_rateschedule s on s.id = p.schedule_id join tariffs_edition e on e.id = s.edition_id
     left join ledger_posting g on g.entry_id = b.entry_id and g.subject = b.connection_id
     left join notices_message m on m.cause = 'billing:bill:' || b.id
+    left join lateral (
+        select string_agg(n::text, ',' order by n) as at from unnest(p.meters) with ordinality as u (meter, n)
+        where u.meter = any(p.opening_estimated)) opened on p.opening_estimated is not null
+    left join lateral (
+        select string_agg(n::text, ',' order by n) as at from unnest(p.meters) with ordinality as u (meter, n)
+        where u.meter = any(p.closing_estimated)) closed on p.closing_estimated is not null
     where d.code = %(discom)s and b.cycle = %(cycle)s
     order by c.account_number collate "C", b.kind, b.revision, p.number"""
 _DIGEST_UNISSUED = """
@@ -383,19 +392,27 @@ def bill_view(bill: Bill, language: Language, *, mask_name: bool) -> BillView:
     )
 
 
-def _sources(groups: Sequence[tuple[int, Group, int]], language: Language) -> tuple[str, ...]:
+def _sources(groups: Sequence[tuple[int, Group, int]], language: Language) -> tuple[Source, ...]:
     """The orders that rated the bill, and the readings that its lines cite or that made it a draft, each once."""
-    found: dict[str, None] = {}
+    found: dict[Source, None] = {}
     for _, group, at in groups:
-        found[f"{order_words(group.order.title, language)} ({group.order.path})"] = None
+        found[Source(f"{order_words(group.order.title, language)} ({group.order.path})")] = None
+        words = _words(group.order.path)
         cited = {step.clause for line in explain(group, at) for step in line.steps}
         cited |= {ref.text for ref in _rules_used(group, at)}
         for reading in group.order.readings:
             if reading.id in cited:
                 point = f"{clause_words(reading.id, language)}, {reading.id} ({reading.evidence})"
-                said = " ".join(reading_words(text, language) for text in (reading.question, reading.answer))
-                found[f"{point}: {said}"] = None
+                found[reading_source(point, (reading.question, reading.answer), words, language)] = None
     return tuple(found)
+
+
+def _words(order: str) -> ReadingWords:
+    """A bill is shown also where the Hindi words cannot be read: with those that are filed."""
+    try:
+        return reading_words(settings.KHATA_TARIFFS, order)
+    except OrderError:
+        return ReadingWords(())
 
 
 def _rules_used(group: Group, at: int) -> Iterator[Ref]:

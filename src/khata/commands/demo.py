@@ -220,7 +220,7 @@ def _tell_bill(example: Example) -> tuple[str, ...]:
         if example.known_days:
             _tell(*_wrapped(_GAP[language].format(known=example.known_days)), "")
         _tell(bill_text(replace(view[language], sources=()), language).rstrip())
-    return view["en"].sources
+    return tuple(str(source) for source in view["en"].sources)
 
 
 def _tell_sources(sources: Iterable[str]) -> None:

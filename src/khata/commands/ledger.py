@@ -18,7 +18,7 @@ from khata.payments.queries import missing_serials, suspense_offence
 
 _TOTAL = Label("योग", "Total")
 _PAIR = Label("{other} को देना {owes}, {other} से लेना {owed}", "owes {other} {owes}, is owed {owed}")
-_NOTHING = Label("इन दिनों में कम्पनियों के बीच कोई लेन-देन नहीं", "nothing arose between companies on these days")
+_NOTHING = Label("इन दिनों में कंपनियों के बीच कोई लेन-देन नहीं", "nothing arose between companies on these days")
 _NONE = Label("अभी कोई बही नहीं खुली है", "no books are open yet")
 
 

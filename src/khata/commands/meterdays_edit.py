@@ -19,6 +19,7 @@ from khata.commands.whole_files import reading
 from khata.display import dates
 from khata.display.labels import LANGUAGES, Label, Language
 from khata.display.money import kw, kwh, rupees
+from khata.display.origins import HALF_HOURS, HOW, ORIGINS, letters
 from khata.formats.meterdays import MeterDayBatch
 from khata.formats.meterdays_csv import read_csv
 from khata.formats.text import FormatError
@@ -27,14 +28,6 @@ from khata.metering.models import Channel, MeterDay
 
 FILE = "one row of a block CSV: meter,day,kwh or meter,day,b01,…,b48 in Wh (empty: as it stands); - is standard input"
 MOST_BYTES = 1 << 16
-_ORIGINS = {1: "actual", 2: "estimated", 3: "substituted", 4: "edited"}
-_LETTERS = {1: "A", 2: "E", 3: "S", 4: "D"}
-HOW = {
-    1: Label("मीटर से", "measured"),
-    2: Label("अनुमानित", "estimated"),
-    3: Label("बदला गया", "substituted"),
-    4: Label("सुधारा गया", "edited"),
-}
 _WORDS = {
     "meter": Label("मीटर", "Meter"),
     "total": Label("कुल यूनिट", "Total, kWh"),
@@ -49,6 +42,10 @@ _WORDS = {
     "bill": Label("इस दिन का बिल: {number}, {month}, {amount}", "Bill of this day: {number}, {month}, {amount}"),
     "next_bill": Label("जारी बिल नहीं बदलेगा; फ़र्क अगले बिल में आएगा", "An issued bill stays; the next one makes up for it"),
     "no_bill": Label("इस दिन का कोई बिल जारी नहीं हुआ है", "No bill that is issued rests on this day"),
+    "demand_stays": Label(
+        "अधिकतम मांग {kw} kW ही रहेगी और बिल में लगेगी, जबकि कोई आधा घंटा इतना नहीं है: ग़लत हो तो demand_w भी दें",
+        "The demand stays {kw} kW and is billed, but no half-hour drew so much: if it is wrong, give demand_w, too",
+    ),
     "noted": Label("जाँच में मिला: {rules}", "Noted: {rules}"),
     "stands": Label("यही मान पहले से हैं; कुछ नहीं बदला", "These values stand already; nothing was stored"),
     "dry": Label("केवल दिखाया गया; कुछ नहीं बदला", "Only shown; nothing was stored"),
@@ -93,14 +90,14 @@ def change(args: argparse.Namespace, *, form: str, other: str | None) -> int:
         if args.agreed_by is not None:
             checker = officer_over(login=args.agreed_by, place=place, today=today, where="--agreed-by")
         batches = [day_of_meter(serial=other.strip(), of=place)] if other is not None else _row_of(args.file)
-        bills = bills_resting_on(connection_id=place.connection.pk, day=place.day) if place.connection else []
+        bills: list[Bill] = []
         changed = put_right(
             form=form,
             place=place,
             batches=batches,
             by=by,
             checker=checker,
-            billed=[each.number for each in bills],
+            billed=lambda: _resting_on(place, bills),
             reason=args.reason,
             today=today,
             history=args.history,
@@ -111,6 +108,13 @@ def change(args: argparse.Namespace, *, form: str, other: str | None) -> int:
     answer = _as_json(args, place, changed, bills) if args.json else _as_text(args, place, changed, bills)
     sys.stdout.write(answer)
     return 0
+
+
+def _resting_on(place: Place, found: list[Bill]) -> list[str]:
+    """Numbers of the bills that rest on the day; the bills are `found`."""
+    if place.connection:
+        found += bills_resting_on(connection_id=place.connection.pk, day=place.day)
+    return [each.number for each in found]
 
 
 def _row_of(name: str) -> list[MeterDayBatch]:
@@ -125,20 +129,20 @@ def _row_of(name: str) -> list[MeterDayBatch]:
 
 
 def _blocks(day: MeterDay | None) -> Sequence[int | None]:
-    return [None] * 48 if day is None or day.blocks_wh is None else day.blocks_wh
+    return [None] * HALF_HOURS if day is None or day.blocks_wh is None else day.blocks_wh
 
 
 def _letters(day: MeterDay | None) -> str:
     if day is None:
-        return "-" * 48
-    return day.origins or "".join("-" if wh is None else _LETTERS[day.origin] for wh in _blocks(day))
+        return "-" * HALF_HOURS
+    return letters(origin=day.origin, origins=day.origins, blocks_wh=day.blocks_wh)
 
 
 def _as_data(day: MeterDay | None) -> dict[str, Any] | None:
     if day is None:
         return None
     values = {name: getattr(day, name) for name in ("revision", "total_wh", "register_wh", "demand_w", "blocks_wh")}
-    return {**values, "origin": _ORIGINS[day.origin], "origins": _letters(day)}
+    return {**values, "origin": ORIGINS[day.origin], "origins": _letters(day)}
 
 
 def _as_json(args: argparse.Namespace, place: Place, changed: Changed, bills: Sequence[Bill]) -> str:
@@ -152,6 +156,7 @@ def _as_json(args: argparse.Namespace, place: Place, changed: Changed, bills: Se
         "before": _as_data(changed.before),
         "after": _as_data(changed.after),
         "noted": changed.noted,
+        "demand_too_high": changed.demand_too_high,
         "bills": [each.number for each in bills],
     }
     return json.dumps(answer) + "\n"
@@ -167,6 +172,8 @@ def _as_text(args: argparse.Namespace, place: Place, changed: Changed, bills: Se
     after = changed.after
     if after and after.register_wh is not None and changed.before and changed.before.register_wh == after.register_wh:
         lines.append(word["registers"])
+    if after and after.demand_w is not None and changed.demand_too_high:
+        lines.append(word["demand_stays"].format(kw=kw(after.demand_w)))
     for bill in bills:
         amount, month = rupees(bill.payable_paise), dates.month(bill.cycle, lang)
         lines.append(word["bill"].format(number=bill.number, month=month, amount=amount))

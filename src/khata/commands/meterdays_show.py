@@ -13,6 +13,7 @@ from khata.commands.errors import CommandError
 from khata.display import dates
 from khata.display.labels import LANGUAGES, Label, Language
 from khata.display.money import kw, kwh
+from khata.display.origins import ORIGINS, letters
 from khata.formats.text import FormatError, iso_date
 from khata.metering.queries import (
     ShownBlocks,
@@ -93,21 +94,13 @@ def _day_as_json(args: argparse.Namespace, found: ShownBlocks | None, edits: Seq
     answer = {"meter": args.meter, "day": args.day.isoformat(), "stored": found is not None}
     if found:
         dead = [n for n in range(1, 49) if found.off is not None and found.off >> (n - 1) & 1]
-        answer |= {**asdict(found), "origin": _ORIGINS[found.origin], "origins": _letters(found), "off": dead}
+        answer |= {**asdict(found), "origin": ORIGINS[found.origin], "origins": _letters(found), "off": dead}
         answer["edits"] = [{**asdict(each), "at": each.at.isoformat()} for each in edits]
     return json.dumps(answer, default=str) + "\n"
 
 
-_ORIGINS = {1: "actual", 2: "estimated", 3: "substituted", 4: "edited"}
-_LETTERS = {1: "A", 2: "E", 3: "S", 4: "D"}
-
-
 def _letters(found: ShownBlocks) -> str:
-    """A letter for each half-hour: A actual, E estimated, S substituted, D edited, - not known."""
-    if found.origins:
-        return found.origins
-    blocks = found.blocks_wh or [None] * 48
-    return "".join("-" if wh is None else _LETTERS[found.origin] for wh in blocks)
+    return letters(origin=found.origin, origins=found.origins, blocks_wh=found.blocks_wh)
 
 
 def _month_as_json(args: argparse.Namespace, days: Sequence[ShownDay], end: dt.date) -> str:
@@ -145,14 +138,14 @@ def _day_as_text(args: argparse.Namespace, found: ShownBlocks | None, edits: Seq
     ]
     if found.blocks_wh is None:
         return "\n".join([*lines, _word("no_blocks", lang)]) + "\n"
-    letters = _letters(found)
-    marks = ["" if letter in "A-" else letter for letter in letters]
+    each = _letters(found)
+    marks = ["" if letter in "A-" else letter for letter in each]
     cells = [
         f"{n // 2:02d}:{n % 2 * 30:02d} {'–' if wh is None else wh:>6}{marks[n - 1]:<1}"
         for n, wh in enumerate(found.blocks_wh, start=1)
     ]
     table = ["   ".join(cells[at : at + _COLUMNS]) for at in range(0, len(cells), _COLUMNS)]
-    said = [_word("not_measured", lang)] if set(letters) & set("ESD") else []
+    said = [_word("not_measured", lang)] if set(each) & set("ESD") else []
     return "\n".join([*lines, _word("blocks", lang), *(row.rstrip() for row in table), *said]) + "\n"
 
 

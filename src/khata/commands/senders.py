@@ -1,5 +1,5 @@
-"""`khata senders add | list | renew | limit | close | feed`: who may send by the network, and whose
-days it owes.
+"""`khata senders add | list | renew | limit | close | feed`: who may send by the network, and whose days it
+owes.
 
 A credential is printed once, when it is made: only its hash is stored.
 """

@@ -16,25 +16,17 @@ from khata.commands.errors import CommandError
 from khata.consumers.queries import resolve
 from khata.display.labels import LANGUAGES, Label, Language
 from khata.display.money import amount, kw, kwh
+from khata.display.origins import HALF_HOURS, HOW, ORIGINS, letters
 from khata.kernel.days import month_number, month_start
 from khata.metering.queries import SeenHalfHours, unfenced_half_hours_of
 
 MOST_DAYS = 800
-HALF_HOURS = 48
-ORIGINS = {1: "actual", 2: "estimated", 3: "substituted", 4: "edited"}
-LETTERS = {1: "A", 2: "E", 3: "S", 4: "D"}
 _WORDS = {
     "head": Label("दिन          यूनिट   अधिकतम मांग, kW   कैसे पता चला", "Day           kWh   Demand, kW   How known"),
     "none": Label("दर्ज नहीं", "not stored"),
     "sum": Label("कुल {units} यूनिट, {known} दिन", "{units} kWh in all, {known} days"),
     "missing": Label("{days} दिन दर्ज नहीं", "{days} days are not stored"),
     "off": Label("{hours} घंटे बिजली नहीं", "no supply for {hours} h"),
-}
-_HOW = {
-    1: Label("मीटर से", "measured"),
-    2: Label("अनुमानित", "estimated"),
-    3: Label("बदला गया", "substituted"),
-    4: Label("सुधारा गया", "edited"),
 }
 
 
@@ -123,17 +115,16 @@ def _as_data(day: dt.date, seen: SeenHalfHours | None, cost: Mapping[dt.date, in
         "origin": ORIGINS[seen.origin] if seen else None,
         "rule": seen.rule if seen else None,
         "blocks_wh": blocks or [None] * HALF_HOURS,
-        "origins": letters(seen),
+        "origins": _letters(seen),
         "off": [n for n in range(1, HALF_HOURS + 1) if seen and (seen.off or 0) >> (n - 1) & 1],
     }
     return row if cost is None else row | {"paise": cost.get(day)}
 
 
-def letters(seen: SeenHalfHours | None) -> str:
-    """A actual, E estimated, S substituted, D edited, - not known."""
+def _letters(seen: SeenHalfHours | None) -> str:
     if seen is None or seen.blocks_wh is None:
         return "-" * HALF_HOURS
-    return seen.origins or "".join("-" if wh is None else LETTERS[seen.origin] for wh in seen.blocks_wh)
+    return letters(origin=seen.origin, origins=seen.origins, blocks_wh=seen.blocks_wh)
 
 
 def _as_text(
@@ -154,7 +145,7 @@ def _as_text(
             f"{day}",
             f"{'–' if seen.total_wh is None else kwh(seen.total_wh):>8}",
             f"{'–' if seen.demand_w is None else kw(seen.demand_w):>8}",
-            _HOW[seen.origin].in_(language) + (f" ({seen.rule})" if seen.rule else ""),
+            HOW[seen.origin].in_(language) + (f" ({seen.rule})" if seen.rule else ""),
             f"{'–' if day not in cost else amount(cost[day])}" if cost is not None else "",
             _WORDS["off"].in_(language).format(hours=hours) if off else "",
         ]

@@ -14,7 +14,7 @@ from khata.discoms.models import Office
 from khata.discoms.queries import UnknownOfficeError, discom_named
 from khata.metering.estimating import COUNTED, estimate
 from khata.metering.models import Sender
-from khata.metering.operations import make_usual
+from khata.metering.nightly import make_usual
 from khata.metering.rules import read_rules
 from khata.metering.scorecard import Counted, Owed, Silent, estimates, findings, never_spoke, owed, quarantine
 

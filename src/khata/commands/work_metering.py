@@ -13,12 +13,12 @@ from khata.billing.late_days import bill_late
 from khata.commands import clock
 from khata.discoms.models import Discom
 from khata.metering.estimating import estimate
+from khata.metering.kept import KEPT_DAYS, LATEST_DAYS, keep_scorecard, scorecard_made
 from khata.metering.models import Usual
-from khata.metering.operations import make_usual, note_copies
+from khata.metering.nightly import make_usual, note_copies
 from khata.metering.queries import newest_delivery
-from khata.metering.scorecard import KEPT_DAYS, LATEST_DAYS, keep_scorecard, scorecard_made
 
-_AGAIN_SECONDS = 300  # after a night's work that failed
+_AGAIN_SECONDS = 300  # after work that failed
 _READINGS_EVERY_SECONDS = 300
 _LOOK_SECONDS = 60
 _SCORECARD_EVERY = dt.timedelta(minutes=30)  # at most; a count of 7 lakh meters takes a minute
@@ -71,9 +71,12 @@ class Scorecard:
         self._tell, self._wait = tell, wait
         self._worker: threading.Thread | None = None
         self._looked = 0.0
+        self._failed = 0.0
 
     def __call__(self) -> None:
         if self._worker and self._worker.is_alive():
+            return
+        if self._failed and time.monotonic() - self._failed < _AGAIN_SECONDS:
             return
         if self._looked and time.monotonic() - self._looked < _LOOK_SECONDS:
             return
@@ -91,7 +94,9 @@ class Scorecard:
     def _keep(self, days: int) -> None:
         try:
             keep_scorecard(today=clock.business_date(), now=clock.now(), days=days)
+            self._failed = 0.0
         except Exception as error:
+            self._failed = time.monotonic()
             said = str(error).splitlines()[0] if str(error) else ""
             self._tell(f"khata: work: scorecard: {type(error).__name__}: {said}. It is tried again.")
         finally:

@@ -10,7 +10,7 @@ from typing import Literal
 from khata.display.dates import day, period
 from khata.display.labels import Language, heading, line_label, step_label, unit
 from khata.display.money import amount, kw, kwh, rate, rupees, scaled
-from khata.display.sources import category_words, clause_words
+from khata.display.sources import Source, category_words, clause_words
 
 BAR_WIDTH = 20
 SOURCE_WIDTH = 100
@@ -94,7 +94,7 @@ class BillView:
     old_number_last_day: dt.date | None = None
     draft: bool = False
     orders: tuple[str, ...] = ()  # their titles
-    sources: tuple[str, ...] = ()  # the orders, and what the clauses named in the lines say
+    sources: tuple[Source, ...] = ()  # the orders, and what the clauses named in the lines say
 
 
 def bill_text(bill: BillView, language: Language) -> str:
@@ -111,7 +111,8 @@ def bill_text(bill: BillView, language: Language) -> str:
         parts.append([heading("slabs", language), *_slabs(bill.slabs, language)])
     parts.append(_totals(bill, language))
     if bill.sources:
-        parts.append([heading("sources", language), *(line for source in bill.sources for line in _wrapped(source))])
+        told = (line for source in bill.sources for line in _wrapped(str(source)))
+        parts.append([heading("sources", language), *told])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 

@@ -20,6 +20,7 @@ from khata.display.curve_words import (
     load_w,
     peak,
     state,
+    state_word,
     word,
 )
 from khata.display.dates import day as day_text
@@ -75,7 +76,7 @@ def load_curve(
 def half_hour_title(day: LoadDay, i: int, language: Language) -> str:
     """`रात 11–11:30: 2.6 kW, 1.3 यूनिट`, and what there is to say about it."""
     load, is_in = load_w(day, i), state(day, i)
-    said = word(is_in, language)
+    said = state_word(day, i, language)
     if load is not None:
         more = f" ({said})" if is_in == "estimated" else ""
         said = f"{kw_text(load)} kW, {units(load // 2, language)}{more}"
@@ -219,8 +220,8 @@ def _keys(
         if band.price != "usual":
             yield f"{band.price}", f"{band_text(band, language)}: {clock_range(band.start, band.end, language)}"
     for name, css in (("estimated", "line-estimated"), ("off", "off"), ("missing", "hole")):
-        if any(state(day, i) == name for i in range(BLOCKS)):
-            yield css, word(name, language)
+        for said in dict.fromkeys(state_word(day, i, language) for i in range(BLOCKS) if state(day, i) == name):
+            yield css, said
 
 
 def _share(half_hours: int) -> str:

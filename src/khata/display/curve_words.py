@@ -31,6 +31,7 @@ WORDS: dict[str, Label] = {
     "off": Label("बिजली कटी", "Power cut"),
     "missing": Label("रीडिंग नहीं आई", "No reading"),
     "estimated": Label("अनुमानित", "Estimated"),
+    "substituted": Label("बदला गया", "Substituted"),
     "measured": Label("मीटर से", "Measured"),
     "used": Label("{when} {units} बिजली खर्च हुई।", "{when} you used {units}."),
     "used_part": Label(
@@ -66,13 +67,15 @@ WORDS: dict[str, Label] = {
 class LoadDay:
     """The half-hours of a day, in the order of the clock: 48 energies in Wh, None where not known.
 
-    `off`: positions 0 to 47 without supply, whatever the energy says; `estimated`: those not measured.
+    `off`: positions 0 to 47 without supply, whatever the energy says; `estimated`: those not measured; of these,
+    `substituted`: those that the company put in another's place.
     """
 
     day: dt.date
     blocks_wh: Sequence[int | None]
     estimated: frozenset[int] = field(default=frozenset())
     off: frozenset[int] = field(default=frozenset())
+    substituted: frozenset[int] = field(default=frozenset())
 
     def __post_init__(self) -> None:
         if len(self.blocks_wh) != BLOCKS:
@@ -93,16 +96,23 @@ class Band:
 
 
 def load_day(
-    day: dt.date, *, blocks_wh: Sequence[int | None] | None, estimated: bool, origins: str | None, off: int | None
+    day: dt.date,
+    *,
+    blocks_wh: Sequence[int | None] | None,
+    estimated: bool,
+    origins: str | None,
+    off: int | None,
+    substituted: bool = False,
 ) -> LoadDay:
     """From what `metering.queries.half_hours_of` gives: `origins` a letter a half-hour (E, S: not measured), `off` bits
-    (bit n - 1: no supply in half-hour n), `estimated` the whole day where `origins` is None."""
-    letters = origins or ("E" if estimated else "A") * BLOCKS
+    (bit n - 1: no supply in half-hour n), `substituted` or `estimated` the whole day where `origins` is None."""
+    letters = origins or ("S" if substituted else "E" if estimated else "A") * BLOCKS
     return LoadDay(
         day,
         [None] * BLOCKS if blocks_wh is None else blocks_wh,
         estimated=frozenset(i for i, letter in enumerate(letters) if letter in "ES"),
         off=frozenset(i for i in range(BLOCKS) if (off or 0) >> i & 1),
+        substituted=frozenset(i for i, letter in enumerate(letters) if letter == "S"),
     )
 
 
@@ -113,6 +123,12 @@ def state(day: LoadDay, i: int) -> State:
     if day.blocks_wh[i] is None:
         return "missing"
     return "estimated" if i in day.estimated else "measured"
+
+
+def state_word(day: LoadDay, i: int, language: Language) -> str:
+    """Substituted looks as estimated does, and is called by its own name."""
+    is_in = state(day, i)
+    return word("substituted" if is_in == "estimated" and i in day.substituted else is_in, language)
 
 
 def load_w(day: LoadDay, i: int) -> int | None:
@@ -147,7 +163,7 @@ def load_table(
     rows = []
     for i in range(BLOCKS):
         row = [clock_range(i, i + 1, language), _kw_exact(load_w(day, i)), exact(day.blocks_wh[i])]
-        row.append(word(state(day, i), language))
+        row.append(state_word(day, i, language))
         row += [next((band_text(b, language) for b in bands if b.start <= i < b.end), "–")] if bands else []
         row += [_kw_exact(load_w(compared, i))] if compared else []
         rows.append(tuple(row))
@@ -252,12 +268,13 @@ def _peak_said(day: LoadDay, top: int | None, sanctioned_w: int | None, language
     if sanctioned_w is not None:
         limit = word("within" if load <= sanctioned_w else "beyond", language, load=kw(sanctioned_w))
     time = clock_between(top, top + 1, language)
-    sure = f" ({word('estimated', language).lower()})" if top in day.estimated else ""
+    sure = f" ({state_word(day, top, language).lower()})" if top in day.estimated else ""
     return [word("peak", language, load=kw_text(load), sure=sure, time=time, limit=limit)]
 
 
 def _flaws(days: Sequence[LoadDay], language: Language) -> list[str]:
-    off, missing, guessed = (sum(count(d, what) for d in days) for what in ("off", "missing", "estimated"))
+    off, missing = (sum(count(d, what) for d in days) for what in ("off", "missing"))
+    guessed = sum(state(d, i) == "estimated" for d in days for i in d.estimated - d.substituted)
     said = [word("off_hours", language, hours=hours_text(off))] if off else []
     for name, number in (("gap", missing), ("guessed", guessed)):
         if number:

@@ -39,7 +39,7 @@ HEADINGS: dict[str, Label] = {
     "old_number": Label("पुराना नंबर", "Old number"),
     "old_number_until": Label("{day} तक मान्य", "valid until {day}"),
     "name": Label("उपभोक्ता का नाम", "Name of consumer"),
-    "discom": Label("वितरण कम्पनी", "Distribution company"),
+    "discom": Label("वितरण कंपनी", "Distribution company"),
     "division": Label("खंड", "Division"),
     "category": Label("विधा", "Category"),
     "sanctioned_load": Label("स्वीकृत भार", "Sanctioned load"),
@@ -56,10 +56,10 @@ HEADINGS: dict[str, Label] = {
     "unknown": Label("पता नहीं", "not known"),
     "estimated": Label("अनुमानित", "estimated"),
     "estimated_why": Label(
-        "अनुमानित: उस दिन की रीडिंग नहीं आई थी, इसलिए आगे-पीछे की असली रीडिंग से निकाली गई; फ़र्क हुआ तो अगले बिल में अपने-आप बराबर "
-        "हो जाएगा।",
-        "Estimated: no reading of that day had come, so it was worked out from the real readings before and after it; "
-        "any difference evens itself out in the next bill.",
+        "अनुमानित: उस दिन मीटर की असली रीडिंग नहीं आई थी, इसलिए यहाँ अनुमान से निकाली गई रीडिंग है; फ़र्क हुआ तो अगले बिल में "
+        "अपने-आप बराबर हो जाएगा।",
+        "Estimated: no real reading of that day had come, so this reading is an estimate; any difference evens itself "
+        "out in the next bill.",
     ),
     "units": Label("यूनिट", "units"),
     "consumption": Label("उपभोग (यूनिट)", "Consumption (units)"),

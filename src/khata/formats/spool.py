@@ -7,7 +7,7 @@ by who looks the meters up.
 import mmap
 import tempfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,8 @@ class Spool:
             matrix.close()
 
     def add(self, batch: Batch) -> None:
-        self.refused += batch.refused
+        of_days = isinstance(batch, MeterDayBatch)
+        self.refused += batch.refused if of_days else [replace(each, channel=READING) for each in batch.refused]
         if not len(batch):
             return
         self._days.append(batch.days.astype("M8[D]", copy=False))

@@ -135,6 +135,25 @@ def news(*, said: MeterDays, before: MeterDays, left: MeterDays) -> MeterDays:
     )
 
 
+def not_in_pieces(*, known: MeterDays, after: MeterDays, before: MeterDays, left: MeterDays) -> MeterDays:
+    """`after`, but as it was `known` where the last missing half-hours make up the very total that a person replaced by
+    another total alone (`before` and `left` as for `news`): piece by piece it is as little news as at once.
+    """
+    complete = (after.blocks >= 0).all(axis=1) & (after.blocks.sum(axis=1, dtype=np.int64) == after.total)
+    replaced = (before.total >= 0) & (left.total >= 0) & (left.total != before.total) & (left.blocks < 0).all(axis=1)
+    again = complete & replaced & (after.total == before.total) & (known.total >= 0) & (known.total != after.total)
+    again &= (before.blocks < 0).all(axis=1) & (known.blocks < 0).any(axis=1)  # `news` knows those that were known
+    again &= _RANK[after.origin] <= _RANK[before.origin]
+    return replace(
+        after,
+        blocks=np.where(again[:, None], known.blocks, after.blocks),
+        origins=np.where(again[:, None], known.origins, after.origins),
+        total=np.where(again, known.total, after.total),
+        origin=np.where(again, known.origin, after.origin),
+        demand=np.where(again & (after.demand == drawn_w(after.blocks)), known.demand, after.demand),
+    )
+
+
 def _total(
     known: MeterDays, said: MeterDays, blocks: NDArray[np.int32], origins: NDArray[np.int8], took: Bool
 ) -> tuple[Int64, NDArray[np.int8], Bool]:

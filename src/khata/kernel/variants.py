@@ -51,6 +51,7 @@ class Stretch:
     load_w: int
     demand_w: int
     energy_wh: int
+    demand_known: bool = True  # False: none was recorded, and it is priced as 0
 
 
 @dataclass(frozen=True)

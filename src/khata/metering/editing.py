@@ -7,7 +7,7 @@ that it replaced say nothing any more when they are sent again (`kernel.revision
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,6 +68,16 @@ class Changed:
     after: MeterDay | None
     noted: list[str]
     delivery: int | None
+
+    @property
+    def demand_too_high(self) -> bool:
+        """The demand stays, and no half-hour of the day as it is now can have drawn it; without half-hours, not even
+        its total in one."""
+        before, after = self.before, self.after
+        if before is None or after is None or after.demand_w is None or after.demand_w != before.demand_w:
+            return False
+        known = [wh for wh in after.blocks_wh or [after.total_wh] if wh is not None]
+        return bool(known) and after.demand_w > 2 * max(known)
 
 
 _HUNG = """
@@ -150,14 +160,15 @@ def put_right(
     batches: Sequence[MeterDayBatch],
     by: Staff,
     checker: Staff | None,
-    billed: Sequence[str],
+    billed: Callable[[], Sequence[str]],
     reason: str,
     today: dt.date,
     history: bool,
     dry_run: bool,
 ) -> Changed:
-    """Store one row of values over what is known of a meter's day. `form`: edit or substitute; `billed`: numbers of the
-    bills that rest on the day, for which a `checker` is needed who is not `by`; `history`: a day of long ago.
+    """Store one row of values over what is known of a meter's day. `form`: edit or substitute; `billed` tells the
+    numbers of the bills that rest on the day, for which a `checker` is needed who is not `by`, and is asked when
+    nobody else stores days any more; `history`: a day of long ago.
 
     The same again changes nothing and stores nothing. A row that a check does not let pass raises EditError with the
     rule's number, and nothing is stored.
@@ -165,14 +176,9 @@ def put_right(
     sentence = _sentence(reason)
     if checker == by:
         raise EditError("Whoever edits a day cannot also agree to it", "--agreed-by", "Ask a second officer")
-    if billed and checker is None and not dry_run:
-        raise EditError(
-            f"the day is in bill {', '.join(billed)}, so a second officer must agree",
-            "--agreed-by",
-            "Show the change to one (--dry-run prints it), and give that officer's login",
-        )
     _only_of(place, batches)
     wait_for_turn()
+    _agreed(billed(), checker, dry_run=dry_run)
     before = _newest(place.meter.pk, place.day, place.channel)
     delivery = receive(
         sender=SENDER,
@@ -200,6 +206,15 @@ def put_right(
     else:
         _note(form, after, delivery, by, checker, sentence)
     return changed
+
+
+def _agreed(billed: Sequence[str], checker: Staff | None, *, dry_run: bool) -> None:
+    if billed and checker is None and not dry_run:
+        raise EditError(
+            f"the day is in bill {', '.join(billed)}, so a second officer must agree",
+            "--agreed-by",
+            "Show the change to one (--dry-run prints it), and give that officer's login",
+        )
 
 
 def _note(form: str, after: MeterDay, delivery: Delivery, by: Staff, checker: Staff | None, reason: str) -> None:

@@ -259,11 +259,10 @@ def _quarantine(rows: _Rows, delivery: Delivery) -> None:
     for number, name in rules.items():
         title[number], owner[number], rule[number] = rows.rules.title(name, "en"), rows.rules.owner(name), name
     failed = rows.failed[at]
-    channel = np.where(rows.channel[at] == READING, UNKNOWN, rows.channel[at])
     found = _Quarantined(
         rows.lines[at], rule[failed].tolist(), owner[failed].tolist(),
-        [rows.serial[place].decode() for place in rows.place[at].tolist()], rows.day[at], channel, rows.total[at],
-        title[failed].tolist(), [rows.evidence.get(row, "") for row in at.tolist()],
+        [rows.serial[place].decode() for place in rows.place[at].tolist()], rows.day[at], rows.channel[at],
+        rows.total[at], title[failed].tolist(), [rows.evidence.get(row, "") for row in at.tolist()],
     )  # fmt: skip
     _copy_quarantined(delivery, found)
     _copy_quarantined(delivery, _refused(rows.refused, rows.rules))

@@ -74,6 +74,7 @@ class Reading(models.Model):
     register_wh = models.BigIntegerField()
     demand_w = models.IntegerField(null=True)
     source = models.TextField(help_text="reader, final, initial, migration, billing profile")
+    delivery = models.BigIntegerField(null=True, help_text="that brought it; empty where it came in none")
 
     class Meta:
         constraints = [
@@ -201,7 +202,7 @@ class Quarantine(models.Model):
     owner = models.TextField(help_text="sender, division or metering: who has to act")
     serial = models.TextField(blank=True)
     day = models.DateField(null=True)
-    channel = models.SmallIntegerField(choices=Channel, null=True)
+    channel = models.SmallIntegerField(choices=Channel, null=True, help_text="or 7: a register that was read")
     total_wh = models.BigIntegerField(null=True)
     reason = models.TextField()
     content = models.TextField(blank=True, help_text="the row as it came, cut to 2,000 characters; or empty")
@@ -269,7 +270,7 @@ class Usual(models.Model):
 
 
 class OwedDay(models.Model):
-    """Of the scorecard: what a sender owes of a division's meters on a day. Derived (`scorecard.keep_scorecard`)."""
+    """Of the scorecard: what a sender owes of a division's meters on a day. Derived (`kept.keep_scorecard`)."""
 
     sender = models.BigIntegerField(null=True, help_text="empty: nobody is recorded")
     division = models.IntegerField()
@@ -299,11 +300,34 @@ class OpenRow(models.Model):
         indexes = [models.Index(fields=["office", "since"], name="open_of_an_office")]
 
 
-class NotedDay(models.Model):
-    """How often a check noted something of a division's meters on a day. Derived."""
+class OpenCount(models.Model):
+    """How many rows in quarantine are open of an office and all below it, each once. Derived."""
 
-    pk = models.CompositePrimaryKey("division", "day", "rule")
-    division = models.IntegerField()
+    pk = models.CompositePrimaryKey("office", "rule", "owner")
+    office = models.IntegerField()
+    rule = models.TextField()
+    owner = models.TextField()
+    count = models.IntegerField()
+    oldest = models.DateField(help_text="since when the oldest of them is open")
+
+
+class NotedRow(models.Model):
+    """A finding, once for each office of a division where its meter hung that day, and above it. Derived."""
+
+    pk = models.CompositePrimaryKey("office", "day", "rule", "meter", "channel", "revision")
+    office = models.IntegerField()
+    day = models.DateField()
+    rule = models.TextField()
+    meter = models.BigIntegerField()
+    channel = models.SmallIntegerField()
+    revision = models.SmallIntegerField()
+
+
+class NotedDay(models.Model):
+    """How often a check noted something of an office's meters on a day. Derived."""
+
+    pk = models.CompositePrimaryKey("office", "day", "rule")
+    office = models.IntegerField()
     day = models.DateField()
     rule = models.TextField()
     count = models.IntegerField()
@@ -324,7 +348,9 @@ class Upload(models.Model):
     """A delivery that came in by the network and lies in the spool until a worker has loaded or refused it."""
 
     id = models.UUIDField(primary_key=True)
-    sender = models.ForeignKey(Sender, models.PROTECT, db_constraint=False)
+    sender = models.ForeignKey(
+        Sender, models.PROTECT, db_constraint=False, db_index=False
+    )  # upload_of_bytes begins with it
     received_at = models.DateTimeField()
     form = models.TextField()
     name = models.TextField(blank=True)
@@ -336,6 +362,16 @@ class Upload(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["sender", "key"], condition=~Q(key=""), name="upload_key_once"),
         ]
+        indexes = [models.Index(fields=["sender", "sha256"], name="upload_of_bytes")]
+
+
+class UploadWaiting(models.Model):
+    """An upload of which nothing has become yet: derived, so that nobody counts all that ever came. The database
+    writes it with the upload, and takes it away with what became of it."""
+
+    upload = models.OneToOneField(Upload, models.PROTECT, primary_key=True)
+    sender = models.BigIntegerField(db_index=True)
+    size = models.BigIntegerField()
 
 
 class UploadDone(models.Model):

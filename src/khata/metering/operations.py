@@ -2,10 +2,7 @@
 
 import datetime as dt
 import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +14,6 @@ from khata.discoms.models import Discom
 from khata.formats import pgcopy
 from khata.jobs.bulk import copy_in, next_ids
 from khata.kernel.quantities import Int64
-from khata.metering.checks import repeated
 from khata.metering.models import (
     Channel,
     Delivery,
@@ -29,7 +25,7 @@ from khata.metering.models import (
     ReadingCycle,
     Sender,
 )
-from khata.metering.rules import KINDS, read_rules
+from khata.metering.rules import read_rules
 
 Days = npt.NDArray[np.datetime64]
 HALF_HOURS = 48
@@ -138,7 +134,7 @@ class ArrivingMeters:
     """Columns of equal length: the meter of each connection from `from_date` on, and what it showed on `day`.
 
     `from_date` is the day of the reading before; how long after it `day` is says how often the meter is read.
-    `register_wh` is after the multiplying `factor`.
+    `register_wh` is after the multiplying `factor`; `demand_w` is -1 where it is not known.
     """
 
     serial: npt.NDArray[np.bytes_]
@@ -221,7 +217,7 @@ def bring_meters(*, discom: int, meters: ArrivingMeters, now: dt.datetime) -> No
                 "cycle": pgcopy.int8(cycle, null=cycle == 0),
                 "day": pgcopy.date(meters.day),
                 "register_wh": pgcopy.int8(meters.register_wh),
-                "demand_w": pgcopy.int4(meters.demand_w),
+                "demand_w": pgcopy.int4(meters.demand_w, null=meters.demand_w < 0),
                 "factor": pgcopy.int4(meters.factor),
             },
         )
@@ -439,151 +435,3 @@ def _new_meter(of: Connection, old: Meter, new: NewMeter) -> Meter:
     if meter.discom_id != old.discom_id:
         raise MeterTakenError(f"meter {new.serial} belongs to another company")
     return meter
-
-
-# -- what is usual of each meter ---------------------------------------------------------------------------------------
-
-RECENT_DAYS, SILENT_DAYS, ENOUGH_DAYS = 35, 180, 7
-
-_MEASURES = """count(*) as days, max(day) filter (where total_wh > 0) as counted,
-    percentile_disc(0.5) within group (order by total_wh) as total_wh,
-    percentile_disc(0.5) within group (order by demand_w) as demand_w"""
-
-# Only what the index holds is read. The median demand stands for twice the usual peak: half-hours would cost a minute.
-_RECENT = f"""
-create temporary table usual_recent on commit drop as
-select meter_id, {_MEASURES} from (
-    select distinct on (meter_id, day) meter_id, day, total_wh, demand_w, origin from metering_meterday
-    where day >= %(today)s - %(recent)s and day < %(today)s and channel = 0
-    order by meter_id, day, revision desc) latest
-where origin = 1 and total_wh is not null group by meter_id"""
-
-# A meter that was silent is measured by its last days before that: so one notices if it comes back at another place.
-_SILENT = f"""
-create temporary table usual_silent on commit drop as
-select m.id as meter_id, b.* from metering_meter m left join usual_recent r on r.meter_id = m.id
-cross join lateral (
-    select {_MEASURES} from (
-        select day, total_wh, demand_w from (
-            select distinct on (day) day, total_wh, demand_w, origin from metering_meterday
-            where meter_id = m.id and day >= %(today)s - %(silent)s and day < %(today)s and channel = 0
-            order by day desc, revision desc) of_meter
-        where origin = 1 and total_wh is not null order by day desc limit %(recent)s) kept) b
-where coalesce(r.days, 0) < %(enough)s"""
-
-_HANGING = """
-create temporary table usual_hanging on commit drop as
-select i.meter_id, count(*) as hangs, max(t.load_w) as load_w, max(c.division_id) as division
-from consumers_connection c
-cross join lateral (
-    select meter_id from metering_installation i where i.connection_id = c.id and i.from_date <= %(today)s
-    order by from_date desc, revision desc limit 1) i
-left join lateral (
-    select load_w, ended from consumers_terms t where t.connection_id = c.id and t.from_date <= %(today)s
-    order by from_date desc, revision desc limit 1) t on true
-where c.live and i.meter_id is not null and t.ended is not true
-group by i.meter_id"""
-
-_USUAL = """
-insert into metering_usual (meter_id, made_on, days, total_wh, peak_wh, zero_days, load_w, hangs, division, sender)
-select s.meter_id, %(today)s, s.days,
-    case when s.days >= %(enough)s then s.total_wh else -1 end,
-    case when s.days >= %(enough)s then coalesce(s.demand_w / 2, -1) else -1 end,
-    case when s.days = 0 then 0 when s.counted is null then s.days else z.days end,
-    coalesce(h.load_w, -1), coalesce(h.hangs, 0), h.division, o.sender_id
-from (select * from usual_recent where days >= %(enough)s union all select * from usual_silent) s
-left join usual_hanging h on h.meter_id = s.meter_id
-left join (select distinct on (meter_id) meter_id, sender_id from metering_feed where from_date <= %(today)s
-           order by meter_id, from_date desc, revision desc) o on o.meter_id = s.meter_id
-cross join lateral (
-    select count(*) as days from (
-        select distinct on (day) total_wh, origin from metering_meterday d
-        where d.meter_id = s.meter_id and d.day > s.counted and d.day < %(today)s and channel = 0
-        order by day desc, revision desc) after
-    where origin = 1 and total_wh is not null) z"""
-
-
-@transaction.atomic
-def make_usual(*, today: dt.date) -> int:
-    """What is usual of each meter from the days before `today`, made anew; how many meters. For each night.
-
-    A meter counts with the measured days of its last 35 days; where they are fewer than 7, with its last 35 measured
-    days of half a year. The load is that of the terms in force.
-    """
-    values: dict[str, dt.date | int] = {
-        "today": today,
-        "recent": RECENT_DAYS,
-        "silent": SILENT_DAYS,
-        "enough": ENOUGH_DAYS,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended('metering.make_usual', 0))")
-        cursor.execute("set local work_mem = '128MB'")
-        for table, statement in (("recent", _RECENT), ("silent", _SILENT), ("hanging", _HANGING)):
-            cursor.execute(statement, values)
-            cursor.execute(f"analyze usual_{table}")
-        cursor.execute("delete from metering_usual")
-        cursor.execute(_USUAL, values)
-        made = int(cursor.rowcount)
-        for table in ("recent", "silent", "hanging"):
-            cursor.execute(f"drop table usual_{table}")
-    return made
-
-
-# -- days that are the day before once more ----------------------------------------------------------------------------
-
-_AT_ONCE = 10_000  # rows of half-hours in memory
-
-_SAME = """
-    select n.meter_id, n.day, n.channel, n.revision, m.kind, n.blocks_wh
-    from metering_meterday n join metering_meter m on m.id = n.meter_id
-    cross join lateral (
-        select p.blocks_wh from metering_meterday p
-        where p.meter_id = n.meter_id and p.day = n.day - 1 and p.channel = n.channel
-        order by p.revision desc limit 1) p
-    where n.delivery = %s and n.known = 48 and n.origin = 1 and n.origins is null and p.blocks_wh = n.blocks_wh"""
-_NOTE = """
-    insert into metering_finding (meter_id, day, channel, revision, rule, delivery_id, evidence)
-    values (%s, %s, %s, %s, 'VAL-22', %s, %s) on conflict do nothing"""
-
-
-def note_copies() -> int:
-    """Note (VAL-22) whole days that equal the stored day before, of all deliveries since the last time; how many.
-
-    For each night: to fetch that day would cost most of the intake, which sees only the days beside each other in one
-    delivery. A delivery is one transaction with the mark that it is done, so whoever dies in between does no harm.
-    """
-    waiting = Delivery.objects.filter(swept=None).exclude(accepted=0, superseding=0).order_by("id")
-    return sum(_note_copies(delivery) for delivery in waiting.values_list("id", flat=True))
-
-
-@transaction.atomic
-def _note_copies(delivery: int) -> int:
-    noted = 0
-    with connection.cursor() as cursor, connection.cursor() as written:
-        cursor.execute("insert into metering_swept (delivery_id) values (%s) on conflict do nothing", [delivery])
-        if not cursor.rowcount:  # by another worker, just now
-            return 0
-        cursor.execute(_SAME, [delivery])
-        while rows := cursor.fetchmany(_AT_ONCE):
-            found = [(*key, delivery, evidence) for key, evidence in _copies(rows)]
-            written.executemany(_NOTE, found)
-            noted += len(found)
-    return noted
-
-
-def _copies(rows: Sequence[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], str]]:
-    """Keys and evidence of those in which the load moves enough, among rows of _SAME."""
-    rules, blocks = read_rules(), np.array([row[5] for row in rows], np.int32)
-    days, kinds = np.array([row[1] for row in rows], "M8[D]"), np.array([KINDS.index(row[4]) for row in rows])
-    least, least_changes, change_wh = (
-        rules.limits("VAL-22", name, days, kinds) for name in ("half_hours", "changes", "change_wh")
-    )
-    run, changes = repeated(blocks, blocks, change_wh)
-    return [
-        (
-            tuple(rows[at][:4]),
-            json.dumps({"half_hours": int(run[at]), "changes": int(changes[at]), "limit_half_hours": int(least[at])}),
-        )
-        for at in np.flatnonzero((run >= least) & (changes >= least_changes)).tolist()
-    ]

@@ -16,7 +16,7 @@ from khata.metering.models import Sender
 
 PREFIX = "khata_md_"  # by which whoever scans for lost credentials knows one
 _RANDOM_BYTES = 32
-_OUR_OWN = frozenset({"khata", "command"})  # what Khata estimates, and files that an operator loads
+_OUR_OWN = frozenset({"khata", "command", "desk"})  # what Khata estimates, an operator loads, an officer puts right
 _SHOWN_UNKNOWN = 5
 
 

@@ -1,7 +1,7 @@
 """Parts of a delivery on their way into the tables: beside what is stored, through the checks, as new revisions."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -15,7 +15,17 @@ from khata.formats.meterdays import ACTUAL, MeterDayBatch
 from khata.formats.spool import Spool
 from khata.jobs.bulk import copy_in
 from khata.kernel.quantities import Bool, Int64
-from khata.kernel.revisions import SUBSTITUTED, MeterDays, decided, differ, drawn_w, merged, news, nothing
+from khata.kernel.revisions import (
+    SUBSTITUTED,
+    MeterDays,
+    decided,
+    differ,
+    drawn_w,
+    merged,
+    news,
+    not_in_pieces,
+    nothing,
+)
 from khata.metering.checks import Flagged, Known, check, continued
 from khata.metering.edited import edits_among
 from khata.metering.rules import Rules
@@ -256,15 +266,12 @@ class _Part:
             old_rise = self._rise(known.register, old_before[at], rows.place[at])
             new_rise = _not_as_before(known, old_rise, rise[at])
             before_this, said_of_it = _without_old_rise(known, old_rise, new_rise), _taken(said, at)
-            together = (
-                decided(known=known, said=said_of_it)
-                if by_person
-                else merged(known=before_this, said=said_of_it, rise=new_rise)
-            )
+            if by_person:
+                together = decided(known=known, said=said_of_it)
+            else:
+                together = self._not_in_pieces(at, known, merged(known=before_this, said=said_of_it, rise=new_rise))
             changed[at] = alive[at] & (~self.found[at] | differ(known, together))
-            after = _taken(after, slice(None))
-            for each in fields(MeterDays):
-                getattr(after, each.name)[at] = getattr(together, each.name)
+            after = _with(after, at, together)
         return after, changed
 
     def _rise(self, register: Int64, before: Int64, place: Int64) -> Int64:
@@ -292,14 +299,22 @@ class _Part:
 
     def _news(self, said: MeterDays) -> MeterDays:
         """Without the very values in whose place a person put others, knowing them."""
-        for each in self.edits:
-            at = each.at[each.before.at]
-            before, left = state_of(each.before), _taken(state_of(each.left), each.before.at)
-            heard = news(said=_taken(said, at), before=before, left=left)
-            said = _taken(said, slice(None))
-            for column in fields(MeterDays):
-                getattr(said, column.name)[at] = getattr(heard, column.name)
+        for at, before, left in self._replaced():
+            said = _with(said, at, news(said=_taken(said, at), before=before, left=left))
         return said
+
+    def _not_in_pieces(self, rows: Int64, known: MeterDays, after: MeterDays) -> MeterDays:
+        """Nor does what comes to it make up what a person replaced. `rows`: which ones these days are."""
+        for place, before, left in self._replaced():
+            at = np.searchsorted(rows, place)
+            stays = not_in_pieces(known=_taken(known, at), after=_taken(after, at), before=before, left=left)
+            after = _with(after, at, stays)
+        return after
+
+    def _replaced(self) -> Iterator[tuple[Int64, MeterDays, MeterDays]]:
+        """(rows, what was known when a person decided, what that left), of days of which anything was known then."""
+        for each in self.edits:
+            yield each.at[each.before.at], state_of(each.before), _taken(state_of(each.left), each.before.at)
 
     def _next_revisions(self, alive: Bool, register: Int64) -> "Revisions":
         """Days that follow: a total that only now can be told from two registers, or was told from a wrong one."""
@@ -373,6 +388,14 @@ def _spread(state: MeterDays, at: Int64, count: int) -> MeterDays:
 
 def _taken(state: MeterDays, at: Int64 | slice) -> MeterDays:
     return MeterDays(**{each.name: getattr(state, each.name)[at].copy() for each in fields(MeterDays)})
+
+
+def _with(state: MeterDays, at: Int64, these: MeterDays) -> MeterDays:
+    """`state` with other days at these places."""
+    out = _taken(state, slice(None))
+    for each in fields(MeterDays):
+        getattr(out, each.name)[at] = getattr(these, each.name)
+    return out
 
 
 def encoded(revisions: list[Revisions], delivery: int) -> tuple[str, bytes]:

@@ -47,29 +47,29 @@ class Noted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What of a sender waits for a worker, and how much of it may; `known`: the key is an upload's that is there."""
+    """What of a sender waits for a worker, how much of it may, and whether what comes now may not wait beside it."""
 
     uploads: int
     bytes: int
     most: int
     most_bytes: int
-    known: bool
-
-    def full(self, size: int) -> bool:
-        """Whether one of so many bytes may not wait beside them. One alone always may."""
-        return self.uploads >= self.most or (self.uploads > 0 and self.bytes + size > self.most_bytes)
+    full: bool
 
 
-def waiting_of(*, credential: Credential, key: str) -> Waiting | None:
-    """None if the sender was closed meanwhile."""
+def waiting_of(*, credential: Credential, key: str, size: int) -> Waiting | None:
+    """Before an upload of `size` bytes. None if the sender was closed meanwhile."""
     with connection.cursor() as cursor:
-        cursor.execute("select * from khata.uploads_waiting(%s, %s)", [credential.hash, key])
+        cursor.execute("select * from khata.uploads_waiting(%s, %s, %s)", [credential.hash, key, size])
         row = cursor.fetchone()
     return Waiting(*row) if row else None
 
 
 class FullError(Exception):
-    """As much of a sender waits as may."""
+    """As much of a sender waits as may: `waiting`."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__("full")
+        self.waiting = waiting
 
 
 def note_upload(
@@ -86,7 +86,10 @@ def note_upload(
         )
         row = cursor.fetchone()
     if row and row[0] is None:
-        raise FullError
+        waits = waiting_of(credential=credential, key=key, size=size)
+        if waits is None:
+            return None
+        raise FullError(waits)
     return Noted(*row) if row else None
 
 
@@ -130,7 +133,9 @@ def upload_seen(*, credential: Credential, upload: uuid.UUID) -> SeenUpload | No
 
 def waiting() -> list[Upload]:
     """Uploads of which nothing has become yet, oldest first."""
-    return list(Upload.objects.select_related("sender").filter(uploaddone=None).order_by("received_at", "id"))
+    return list(
+        Upload.objects.select_related("sender").filter(uploadwaiting__isnull=False).order_by("received_at", "id")
+    )
 
 
 def load_upload(*, upload: Upload, spool: Path, today: dt.date) -> UploadDone | None:

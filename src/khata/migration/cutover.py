@@ -27,6 +27,7 @@ from khata.kernel.quantities import Int64
 from khata.ledger.operations import NewPostings, post
 from khata.ledger.queries import heads
 from khata.metering.operations import ArrivingMeters, MeterTakenError, bring_meters
+from khata.metering.queries import UNKNOWN
 from khata.migration.models import Account, Act, Wave
 from khata.migration.parallel import gate
 from khata.migration.queries import corrections_waiting, state
@@ -267,7 +268,7 @@ class _Move:
             from_date=np.array(of["previous_day"], "datetime64[D]"),
             day=np.array(of["present_day"], "datetime64[D]"),
             register_wh=_numbers(of["present_wh"]) * factor,
-            demand_w=_numbers([demand or 0 for demand in of["demand_w"]]),
+            demand_w=_numbers([UNKNOWN if demand is None else demand for demand in of["demand_w"]]),
             factor=factor,
         )
         bring_meters(discom=self.wave.discom_id, meters=meters, now=self.now)

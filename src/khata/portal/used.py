@@ -142,7 +142,14 @@ def half_hours(day: dt.date, seen: SeenHalfHours | None) -> LoadDay:
     if seen is None:
         return LoadDay(day, (None,) * BLOCKS)
     estimated = quality(seen) == "estimated"
-    return load_day(day, blocks_wh=seen.blocks_wh, estimated=estimated, origins=seen.origins, off=seen.off)
+    return load_day(
+        day,
+        blocks_wh=seen.blocks_wh,
+        estimated=estimated,
+        substituted=seen.origin == Origin.SUBSTITUTED,
+        origins=seen.origins,
+        off=seen.off,
+    )
 
 
 def stretches(positions: Iterable[int]) -> list[tuple[int, int]]:

@@ -18,9 +18,10 @@ from khata.formats.meterdays import BLOCKS
 from khata.kernel.quantities import Int64
 from khata.metering.estimating import estimate
 from khata.metering.intake import receive
+from khata.metering.kept import KEPT_DAYS, keep_scorecard
 from khata.metering.models import Delivery
-from khata.metering.operations import NewDays, make_usual, take_days
-from khata.metering.scorecard import KEPT_DAYS, keep_scorecard
+from khata.metering.nightly import make_usual
+from khata.metering.operations import NewDays, take_days
 from khata.metering.senders import add_sender, feed
 from khata.rehearsal.half_hours import RealDays, half_hours, read_half_hours
 from khata.rehearsal.households import Series, demand_w, lay_register

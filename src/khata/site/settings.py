@@ -143,7 +143,7 @@ SILENCED_SYSTEM_CHECKS = ["staticfiles.W004"]  # what is built is not there befo
 STATICFILES_DIRS = [PAGES / "static", KHATA_VAR / "build" / "static", KHATA_VAR / "own"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "khata.site.sheets.Sheets"},
 }
 WHITENOISE_MAX_AGE = 365 * 24 * 3600
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from khata.billing.release import RunRow, held, held_counts, runs_of
-from khata.metering.scorecard import seen_open_counts
+from khata.metering.kept import seen_open_counts
 from khata.payments.queries import collection, open_shift_of, receipts_of_shift, shift_summary
 from khata.staff.desk import is_officer, show
 from khata.staff.evidence import held_line, policies, stake

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from khata.discoms.models import Office
 from khata.formats.csvfile import BOM, no_formula
-from khata.metering.scorecard import KEPT_DAYS, LATEST_DAYS, KeptDay, seen_days, seen_made, seen_open_counts
+from khata.metering.kept import KEPT_DAYS, LATEST_DAYS, KeptDay, seen_days, seen_made, seen_open_counts
 from khata.staff.desk import number_typed, office_of, show
 
 PERIODS = (LATEST_DAYS, KEPT_DAYS)

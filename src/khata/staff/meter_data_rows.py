@@ -8,8 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from khata.metering.rules import Language, read_rules
-from khata.metering.scorecard import (
+from khata.metering.kept import (
     SeenFinding,
     SeenRow,
     seen_made,
@@ -18,6 +17,7 @@ from khata.metering.scorecard import (
     seen_open_counts,
     seen_open_rows,
 )
+from khata.metering.rules import Language, read_rules
 from khata.staff.desk import number_typed, show, tidy
 from khata.staff.meter_data import PERIODS
 

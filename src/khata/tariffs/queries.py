@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from khata.display.sources import ReadingWords
 from khata.kernel.order import Order
 from khata.kernel.reader import SourceFile, amended_orders, read_order
 from khata.kernel.yaml_text import OrderError, parse
 
 SCHEDULE, AMENDMENT, EXAMPLES = "schedule.yaml", "amendment.yaml", "examples.yaml"
+HINDI = "words.hi.yaml"  # beside the orders of a regulator
 
 
 class TariffFolderError(LookupError):
@@ -91,6 +93,29 @@ def order_files(root: Path) -> tuple[OrderFiles, ...]:
         raise TariffFolderError(wrong, str(root), "Name the folder that holds the tariff orders")
     amended = {amendment.path: _amended(amendment, schedules) for amendment in amendments}
     return tuple(_files(root, schedule, amendments, amended) for schedule in schedules)
+
+
+def reading_words(root: Path, order: str) -> ReadingWords:
+    """What the readings of this order and of its regulator's others say in Hindi; nothing where nobody wrote it down.
+
+    Raises OrderError.
+    """
+    path = root / order.split("/", maxsplit=1)[0] / HINDI
+    return _words(root, path, path.stat().st_mtime_ns) if path.is_file() else ReadingWords(())
+
+
+@functools.lru_cache(maxsize=16)
+def _words(root: Path, path: Path, _changed: int) -> ReadingWords:
+    file = _source(root, path)
+    top = parse(file.path, file.text)
+    rows = top.take("readings").items
+    pairs = [(row.take("en").text, row.take("hi").text) for row in rows]
+    for node in (top, *rows):
+        node.done()
+    try:
+        return ReadingWords(pairs)
+    except ValueError as twice:
+        raise top.error(str(twice), "Write one of them out") from None
 
 
 def _files(

@@ -57,6 +57,20 @@ def line_heights(markup: str, *names: str) -> dict[int, int]:
     return found
 
 
+def test_what_was_substituted_is_not_called_estimated() -> None:
+    of = {"blocks_wh": [100] * BLOCKS, "off": None}
+    whole = load_day(FIRST, estimated=True, substituted=True, origins=None, **of)  # type: ignore[arg-type]
+    mixed = load_day(FIRST, estimated=False, origins="S" * 20 + "E" * 3 + "A" * 25, **of)  # type: ignore[arg-type]
+    for day, said in ((whole, None), (mixed, "3 half-hours are estimated.")):
+        sentence = load_sentence(day, "en")
+        assert ("half-hours are estimated" in sentence) is (said is not None) and (said or "") in sentence
+        assert "kW (substituted), between midnight" in sentence, "the highest load"
+        assert load_table(day, language="en")[1][0][3] == "Substituted"
+        assert state(day, 0) == "estimated", "and drawn dashed all the same"
+        assert with_class(load_curve(day, language="en", chart_id="c"), "chart-line-estimated")[0].get("d")
+    assert "estimated" not in load_curve(whole, language="en", chart_id="c").replace("-estimated", "")
+
+
 @settings(max_examples=30)
 @given(load_days, st.sampled_from([None, 500, 4000, 10**6]), st.booleans())
 def test_a_curve_stands_where_a_load_is_known_and_only_there(

@@ -19,6 +19,7 @@ from khata.kernel.revisions import (
     drawn_w,
     merged,
     news,
+    not_in_pieces,
     nothing,
 )
 
@@ -194,7 +195,10 @@ def sent(state: MeterDays, said: MeterDays, *edits: tuple[MeterDays, MeterDays],
     """A sender's row after edits, each (what was known, what it left)."""
     for before, left in edits:
         said = news(said=said, before=before, left=left)
-    return merged(known=state, said=said, rise=np.array([rise]))
+    reached = merged(known=state, said=said, rise=np.array([rise]))
+    for before, left in edits:
+        reached = not_in_pieces(known=state, after=reached, before=before, left=left)
+    return reached
 
 
 def some_truth(data: st.DataObject) -> list[int]:
@@ -236,6 +240,24 @@ def test_what_a_person_replaced_never_comes_back_by_being_sent_again(data: st.Da
         state = left
     for again in data.draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=4)):
         assert same(sent(state, again, *edits), state)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_total_that_a_person_replaced_does_not_come_back_in_pieces(data: st.DataObject) -> None:
+    truth = some_truth(data)
+    cuts = sorted(data.draw(st.sets(st.integers(1, 47), min_size=1, max_size=4)))
+    parts = [range(*ends) for ends in zip([0, *cuts], [*cuts, 48], strict=True)]
+    pieces = data.draw(st.permutations([day({at: truth[at] for at in part}) for part in parts]))
+    known = after(day(total=sum(truth)))
+    left = right(known, day(total=500, origin=data.draw(st.sampled_from(PERSON))))
+    state = left
+    for piece in [*pieces, *pieces]:
+        state = sent(state, piece, (known, left))
+        assert (state.total.tolist(), state.origin.tolist()) == ([500], left.origin.tolist())
+    first = parts[0][0]
+    other = sent(state, day(dict(enumerate(truth)) | {first: truth[first] + 1}, total=sum(truth) + 1), (known, left))
+    assert (other.total.tolist(), other.origin.tolist()) == ([sum(truth) + 1], [ACTUAL]), "another value counts"
 
 
 @settings(max_examples=60)

@@ -57,10 +57,14 @@ call khata.fence('metering_uploaddone');
 call khata.fence('metering_swept');
 call khata.fence('metering_owedday');
 call khata.fence('metering_openrow');
+call khata.fence('metering_opencount');
+call khata.fence('metering_notedrow');
+call khata.fence('metering_uploadwaiting');
 call khata.fence('metering_notedday');
 call khata.fence('metering_scoremade');
 -- Derived from what is stored, and made anew each night.
-grant update, delete on metering_usual, metering_owedday, metering_openrow, metering_notedday, metering_scoremade to khata_run;
+grant update, delete on metering_usual, metering_owedday, metering_openrow, metering_opencount, metering_notedrow,
+    metering_notedday, metering_scoremade to khata_run;
 -- A credential is renewed and a sender closed in place; its deliveries keep pointing at it.
 grant update (name, token_hash, active, most_waiting, most_waiting_bytes) on metering_sender to khata_run;
 call khata.refers('metering_meterday', 'meter_id', 'metering_meter');
@@ -167,12 +171,15 @@ language sql stable security definer set search_path = public, pg_temp as $$
         and o.day >= owed_days.first and o.day < owed_days.until
     order by n.code nulls last, o.division, o.day
 $$;
+-- The office of the scope, where what is counted of it and all below it is kept under its number.
+create function khata.own_office() returns int language sql stable as $$
+    select o.id from discoms_office o where o.id = khata.scope('office_from') and o.last = khata.scope('office_to')
+$$;
 create function khata.open_counts()
-returns table (rule text, owner text, many bigint, oldest date)
+returns table (rule text, owner text, many int, oldest date)
 language sql stable security definer set search_path = public, pg_temp as $$
-    select o.rule, o.owner, count(distinct o.quarantine), min(o.since) from metering_openrow o
-    where o.office between khata.scope('office_from') and khata.scope('office_to')
-    group by 1, 2 order by 1, 2
+    select c.rule, c.owner, c.count, c.oldest from metering_opencount c
+    where c.office = khata.own_office() order by 1, 2
 $$;
 -- Texts from outside come cut; the oldest first.
 create function khata.open_rows(of_rule text, of_owner text, most int, skipped int)
@@ -194,8 +201,7 @@ $$;
 create function khata.noted_counts(first date, until date) returns table (rule text, many bigint)
 language sql stable security definer set search_path = public, pg_temp as $$
     select d.rule, sum(d.count) from metering_notedday d
-    where d.division between khata.scope('office_from') and khata.scope('office_to')
-        and d.day >= noted_counts.first and d.day < noted_counts.until
+    where d.office = khata.own_office() and d.day >= noted_counts.first and d.day < noted_counts.until
     group by 1 order by 1
 $$;
 create function khata.noted_rows(first date, until date, of_rule text, most int, skipped int)
@@ -203,14 +209,16 @@ returns table (serial text, day date, channel smallint, rule text, evidence json
     received_at timestamptz)
 language sql stable security definer set search_path = public, pg_temp as $$
     select left(m.serial, 40), f.day, f.channel, f.rule, f.evidence, v.id, n.code, v.received_at
-    from metering_finding f join metering_meter m on m.id = f.meter_id
+    from (select r.day, r.rule, r.meter, r.channel, r.revision from metering_notedrow r
+          where r.office = khata.own_office() and r.day >= noted_rows.first and r.day < noted_rows.until
+              and (noted_rows.of_rule = '' or r.rule = noted_rows.of_rule)
+          order by r.day desc, r.rule desc, r.meter desc, r.channel desc, r.revision desc  -- the key backwards: no sort
+          limit least(noted_rows.most, 1000) offset noted_rows.skipped) k
+    join metering_finding f on f.meter_id = k.meter and f.day = k.day and f.channel = k.channel
+        and f.revision = k.revision and f.rule = k.rule
+    join metering_meter m on m.id = f.meter_id
     join metering_delivery v on v.id = f.delivery_id join metering_sender n on n.id = v.sender_id
-    where f.day >= noted_rows.first and f.day < noted_rows.until
-        and (noted_rows.of_rule = '' or f.rule = noted_rows.of_rule)
-        and exists (select from khata.hung_in(f.meter_id, f.day) h
-                    where h.division between khata.scope('office_from') and khata.scope('office_to'))
-    order by f.day desc, f.rule, f.meter_id, f.channel, f.revision
-    limit least(noted_rows.most, 1000) offset noted_rows.skipped
+    order by f.day desc, f.rule desc, f.meter_id desc, f.channel desc, f.revision desc
 $$;
 revoke execute on function khata.score_made() from public;
 revoke execute on function khata.owed_days(date, date) from public;
@@ -252,25 +260,40 @@ language sql stable security definer set search_path = public, pg_temp as $$
     where s.token_hash = sender_with.credential and s.active and sender_with.credential <> ''
 $$;
 
--- What of a sender waits for a worker, how much of it may, and whether this key is an upload's that is there already.
-create function khata.uploads_waiting(credential text, idempotency text)
-returns table (uploads bigint, bytes bigint, most int, most_bytes bigint, known boolean)
+-- Which uploads wait for a worker is kept beside them: a sender has few that wait, and a hundred thousand that are done.
+create function khata.await_upload() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    if tg_table_name = 'metering_upload' then
+        insert into metering_uploadwaiting (upload_id, sender, size) values (new.id, new.sender_id, new.size);
+    else
+        delete from metering_uploadwaiting w where w.upload_id = new.upload_id;
+    end if;
+    return null;
+end $$;
+revoke execute on function khata.await_upload() from public;
+create trigger waits after insert on metering_upload for each row execute function khata.await_upload();
+create trigger waits_no_more after insert on metering_uploaddone for each row execute function khata.await_upload();
+revoke insert on metering_uploadwaiting from khata_run;
+
+-- What of a sender waits, how much of it may, and whether an upload of so many bytes may not wait beside it. One alone
+-- always may: an installation's largest body bounds it. So may a key's that is there already: it comes not again.
+create function khata.uploads_waiting(credential text, idempotency text, size bigint)
+returns table (uploads bigint, bytes bigint, most int, most_bytes bigint, is_full boolean)
 language sql stable security definer set search_path = public, pg_temp as $$
-    select count(u.id), coalesce(sum(u.size), 0)::bigint, s.most_waiting, s.most_waiting_bytes,
-        uploads_waiting.idempotency <> '' and exists (
-            select from metering_upload k where k.sender_id = s.id and k.key = uploads_waiting.idempotency)
+    select h.uploads, h.bytes, s.most_waiting, s.most_waiting_bytes,
+        (h.uploads >= s.most_waiting or (h.uploads > 0 and h.bytes + uploads_waiting.size > s.most_waiting_bytes))
+        and not exists (select from metering_upload k where k.sender_id = s.id and k.key <> ''
+                        and k.key = uploads_waiting.idempotency)
     from khata.sender_with(uploads_waiting.credential) w join metering_sender s on s.id = w.id
-    left join metering_upload u on u.sender_id = s.id
-        and not exists (select from metering_uploaddone d where d.upload_id = u.id)
-    group by s.id
+    cross join lateral (select count(*) as uploads, coalesce(sum(u.size), 0)::bigint as bytes
+                        from metering_uploadwaiting u where u.sender = s.id) h
 $$;
 -- The same key, or the same bytes with nothing left to judge again, are the upload that is there already. Nothing is noted
--- and made null where as much waits of the sender as may: counted under its lock, so that two at once are two. One alone
--- may always wait: an installation's largest body bounds it.
+-- and made null where as much waits of the sender as may: counted under its lock, so that two at once are two.
 create function khata.note_upload(credential text, upload uuid, said_form text, said_name text, hash text, bytes bigint,
     idempotency text)
 returns table (noted uuid, made boolean, differs boolean) language plpgsql security definer set search_path = public, pg_temp as $$
-declare whose bigint; found_upload metering_upload; room record;
+declare whose bigint; found_upload metering_upload;
 begin
     select w.id into whose from khata.sender_with(note_upload.credential) w;
     if whose is null then
@@ -292,8 +315,7 @@ begin
         return query select found_upload.id, false, false;
         return;
     end if;
-    select w.* into room from khata.uploads_waiting(note_upload.credential, '') w;
-    if room.uploads >= room.most or (room.uploads > 0 and room.bytes + note_upload.bytes > room.most_bytes) then
+    if (select w.is_full from khata.uploads_waiting(note_upload.credential, '', note_upload.bytes) w) then
         return query select null::uuid, false, false;
         return;
     end if;
@@ -324,7 +346,7 @@ $$;
 revoke execute on function khata.sender_with(text) from public;
 revoke execute on function khata.note_upload(text, uuid, text, text, text, bigint, text) from public;
 revoke execute on function khata.upload_seen(text, uuid) from public;
-revoke execute on function khata.uploads_waiting(text, text) from public;
+revoke execute on function khata.uploads_waiting(text, text, bigint) from public;
 grant execute on function khata.sender_with, khata.note_upload, khata.upload_seen, khata.uploads_waiting to khata_app, khata_run;
 """
 
@@ -390,7 +412,18 @@ class Migration(migrations.Migration):
                 ('sha256', models.TextField()),
                 ('size', models.BigIntegerField()),
                 ('key', models.TextField(blank=True, help_text='by which the sender may send it again without a second effect')),
-                ('sender', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, to='metering.sender')),
+                ('sender', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.sender')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['sender', 'sha256'], name='upload_of_bytes')],
+            },
+        ),
+        migrations.CreateModel(
+            name='UploadWaiting',
+            fields=[
+                ('upload', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, serialize=False, to='metering.upload')),
+                ('sender', models.BigIntegerField(db_index=True)),
+                ('size', models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
@@ -442,10 +475,33 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='OpenCount',
+            fields=[
+                ('pk', models.CompositePrimaryKey('office', 'rule', 'owner', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('office', models.IntegerField()),
+                ('rule', models.TextField()),
+                ('owner', models.TextField()),
+                ('count', models.IntegerField()),
+                ('oldest', models.DateField(help_text='since when the oldest of them is open')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='NotedRow',
+            fields=[
+                ('pk', models.CompositePrimaryKey('office', 'day', 'rule', 'meter', 'channel', 'revision', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('office', models.IntegerField()),
+                ('day', models.DateField()),
+                ('rule', models.TextField()),
+                ('meter', models.BigIntegerField()),
+                ('channel', models.SmallIntegerField()),
+                ('revision', models.SmallIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='NotedDay',
             fields=[
-                ('pk', models.CompositePrimaryKey('division', 'day', 'rule', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('division', models.IntegerField()),
+                ('pk', models.CompositePrimaryKey('office', 'day', 'rule', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('office', models.IntegerField()),
                 ('day', models.DateField()),
                 ('rule', models.TextField()),
                 ('count', models.IntegerField()),
@@ -512,7 +568,7 @@ class Migration(migrations.Migration):
                 ('owner', models.TextField(help_text='sender, division or metering: who has to act')),
                 ('serial', models.TextField(blank=True)),
                 ('day', models.DateField(null=True)),
-                ('channel', models.SmallIntegerField(choices=[(0, 'Import'), (1, 'Export'), (2, 'Apparent Import'), (3, 'Apparent Export'), (4, 'Reactive Lag'), (5, 'Reactive Lead')], null=True)),
+                ('channel', models.SmallIntegerField(choices=[(0, 'Import'), (1, 'Export'), (2, 'Apparent Import'), (3, 'Apparent Export'), (4, 'Reactive Lag'), (5, 'Reactive Lead')], help_text='or 7: a register that was read', null=True)),
                 ('total_wh', models.BigIntegerField(null=True)),
                 ('reason', models.TextField()),
                 ('content', models.TextField(blank=True, help_text='the row as it came, cut to 2,000 characters; or empty')),
@@ -528,6 +584,7 @@ class Migration(migrations.Migration):
                 ('register_wh', models.BigIntegerField()),
                 ('demand_w', models.IntegerField(null=True)),
                 ('source', models.TextField(help_text='reader, final, initial, migration, billing profile')),
+                ('delivery', models.BigIntegerField(help_text='that brought it; empty where it came in none', null=True)),
                 ('meter', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='metering.meter')),
             ],
         ),

@@ -15,7 +15,7 @@ from khata.payments.documents import ReceiptPaper, receipt_pdf
 VERIFY = "RECEIPT 000123 7F3A-9C21"
 PAPER = ReceiptPaper(
     language="hi",
-    company=CompanyPaper("कम्पनी", "Company", "1912", "", "कानपुर", "Kanpur", "", "", ""),
+    company=CompanyPaper("कंपनी", "Company", "1912", "", "कानपुर", "Kanpur", "", "", ""),
     counter="Gumti 2",
     serial=1234,
     receipt_number="GUM2-001234",
