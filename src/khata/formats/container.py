@@ -181,7 +181,7 @@ class _Unpacked(_Stream):
     def __init__(self, packed: "Buffered") -> None:
         self.packed, self.member = packed, zlib.decompressobj(wbits=31)
         self.waiting = b""
-        self.came, self.made = 0, 0
+        self.came, self.made, self.lines = 0, 0, 0
         self.cut = False
 
     def more(self, most: int) -> bytes | None:
@@ -193,6 +193,7 @@ class _Unpacked(_Stream):
                 return None
         made = self._unpack(most)
         self.made += len(made)
+        self.lines += made.count(b"\n")
         self._check()
         return made
 
@@ -239,4 +240,4 @@ def _whole_or_noted(batches: Iterator[Batch], packed: _Unpacked) -> Iterator[Bat
         line = max(line, int(batch.lines.max(initial=0)), *(each.line for each in batch.refused), 0)
     if packed.cut and not (last and _SAYS_CUT_OFF.search(last.reason)):
         reason = f"{_UNPACKED_CUT}. What came before stands; send the file again."
-        yield only_refused([Refused(line + 1, "VAL-08", reason)])
+        yield only_refused([Refused(max(line, packed.lines) + 1, "VAL-08", reason)])
