@@ -16,6 +16,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +64,32 @@ class Database:
 @contextmanager
 def fresh_database(copy_of: str = "") -> Iterator[Database]:
     """A copy of the migrated template, or of a database of this run that nobody is connected to."""
-    admin, template = _session()
-    name = f"khata_test_{_token}_{next(_numbers)}"
-    _execute(admin, "create database {} template {} owner khata_owner strategy file_copy", name, copy_of or template)
+    admin, _ = _session()
+    name = _copied(copy_of) if copy_of else _spare_copy()
     try:
         with _django_on(name, connection.settings_dict["KHATA"]["role"]):
             yield Database(name)
     finally:
-        _execute(admin, "drop database {} with (force)", name)
+        _behind.submit(_execute, admin, "drop database {} with (force)", name)
+
+
+def _copied(of: str) -> str:
+    admin, template = _session()
+    name = f"khata_test_{_token}_{next(_numbers)}"
+    _execute(admin, "create database {} template {} owner khata_owner strategy file_copy", name, of or template)
+    return name
+
+
+_behind = ThreadPoolExecutor(1)
+_spare: list[Future[str]] = []
+
+
+def _spare_copy() -> str:
+    """While a test uses its copy of the template, the server makes the next one."""
+    _session()
+    name = _spare.pop().result() if _spare else _copied("")
+    _spare.append(_behind.submit(_copied, ""))
+    return name
 
 
 def filled_once(name: str, fill: Callable[[], T]) -> tuple[str, T]:

@@ -193,7 +193,7 @@ class _Between:
         # What did not change goes with the place, so that either end is its bill to the last cut between its days.
         place = bits[RATES] if RATES in bits else bits[DAYS]
         days, rates, load, category, mode = (bits.get(name, place) for name in _CHOSEN)
-        return (days, rates, load, category, mode), bits.get(UNITS, 0), bits.get(SLABS)
+        return (days, rates, load, category, mode), bits.get(UNITS, place), bits.get(SLABS)
 
     # -- the rows to price ---------------------------------------------------------------------------------------------
 

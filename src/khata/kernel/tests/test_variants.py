@@ -100,6 +100,13 @@ def test_the_parts_add_up_and_the_way_back_is_the_opposite(before: Basis, now: B
     assert dict(back.paise) == {name: -paise for name, paise in there.paise.items()}
 
 
+def test_as_many_units_used_at_another_pace_are_each_bill_s_own() -> None:
+    may, thirteenth = _MAY, dt.date(2026, 5, 13)
+    evenly = bill(stretch(*may, 310_000))
+    later = bill(stretch(may[0], thirteenth, 10_000), stretch(thirteenth, may[1], 300_000, terms=2, load_w=5_000))
+    assert why(evenly, later) == {name: -paise for name, paise in why(later, evenly).items()}
+
+
 @settings(max_examples=8)
 @given(st.lists(st.tuples(bills(), bills()), min_size=2, max_size=5))
 def test_a_pair_in_a_crowd_is_as_alone(pairs: list[tuple[Basis, Basis]]) -> None:
