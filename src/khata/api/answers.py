@@ -106,7 +106,7 @@ class Register(Answer):
     meter: str
     previous_wh: int
     previous_day: dt.date
-    previous_estimated: Annotated[bool, Field(description="worked out from readings before and after it")]
+    previous_estimated: Annotated[bool, Field(description="an estimate: no real reading of that day had come")]
     present_wh: int
     present_day: dt.date
     present_estimated: bool

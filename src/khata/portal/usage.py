@@ -27,6 +27,7 @@ from khata.display.curve_words import (
 )
 from khata.display.heat_chart import heat_map
 from khata.display.labels import Language
+from khata.display.origins import LETTERS
 from khata.display.trend_chart import demand_bars, trend_bars
 from khata.display.trend_words import demand_sentence, demand_table, trend_sentence, trend_table
 from khata.formats.text import FormatError, iso_date
@@ -185,7 +186,7 @@ def _letters(seen: SeenHalfHours | None) -> str:
     """Where each half-hour comes from; of a day without them, where its total does."""
     if seen is None:
         return ""
-    return seen.origins or "AESD"[seen.origin - 1] * 48
+    return seen.origins or LETTERS[seen.origin] * 48
 
 
 def _rule(seen: SeenHalfHours | None) -> str:

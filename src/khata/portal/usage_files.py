@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from khata.display.curve_words import BLOCKS
+from khata.display.origins import LETTERS
 from khata.formats.csvfile import BOM, no_formula
 from khata.formats.espi_write import write_usage
 from khata.formats.text import FormatError, iso_date
@@ -144,7 +145,7 @@ def _thousandths(value: int | None) -> str:
 # -- Green Button ------------------------------------------------------------------------------------------------------
 
 LABEL = "meter"  # a file names neither meter nor account
-_LETTERS = {"A": 1, "E": 2, "S": 3, "D": 4, "-": 1}
+_NUMBERS = {letter: number for number, letter in LETTERS.items()} | {"-": 1}
 
 
 def _green_button(days: Sequence[SeenHalfHours], now: dt.datetime) -> Iterator[bytes]:
@@ -153,4 +154,4 @@ def _green_button(days: Sequence[SeenHalfHours], now: dt.datetime) -> Iterator[b
 
 
 def _origins(day: SeenHalfHours) -> list[int]:
-    return [_LETTERS[letter] for letter in day.origins] if day.origins else [day.origin] * BLOCKS
+    return [_NUMBERS[letter] for letter in day.origins] if day.origins else [day.origin] * BLOCKS
